@@ -1,0 +1,289 @@
+//! A small, well-behaved HTTP/1.1 client.
+//!
+//! It never repeats a request and never follows a redirect: a test must see what the gate did. For what no proper
+//! client would send, see [`crate::raw`].
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::deadline::WAIT;
+use crate::payload::{self, Payload};
+
+/// An HTTP client with a connection pool of its own. Cloning shares the pool.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: legacy::Client<HttpConnector, Payload>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    /// A client that keeps connections open between requests.
+    pub fn new() -> Self {
+        Self::over(HttpConnector::new(), usize::MAX)
+    }
+
+    /// A client that opens a connection for every request.
+    pub fn without_pool() -> Self {
+        Self::over(HttpConnector::new(), 0)
+    }
+
+    /// A client that comes from a certain local address, such as `127.0.0.7`: another prefix for limits and bans.
+    pub fn from_address(address: impl Into<IpAddr>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(address.into()));
+        Self::over(connector, usize::MAX)
+    }
+
+    fn over(mut connector: HttpConnector, idle_max: usize) -> Self {
+        connector.set_nodelay(true);
+        let inner = legacy::Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .pool_max_idle_per_host(idle_max)
+            .build(connector);
+        Self { inner }
+    }
+
+    /// Begins a GET.
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// Begins a HEAD.
+    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// Begins a POST.
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Begins a PUT.
+    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// Begins a DELETE.
+    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Begins an OPTIONS.
+    pub fn options(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::OPTIONS, url)
+    }
+
+    /// Begins a request of any method.
+    pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
+        let url = url.as_ref();
+        let mut request = Request::new(payload::whole(Bytes::new()));
+        *request.method_mut() = method;
+        *request.uri_mut() = url.parse().unwrap_or_else(|e| panic!("`{url}` is no URL: {e}"));
+        RequestBuilder { client: self.clone(), request, deadline: WAIT }
+    }
+}
+
+/// A request that is being put together.
+#[must_use = "a request is sent by `send`, `try_send` or `open`"]
+#[derive(Debug)]
+pub struct RequestBuilder {
+    client: Client,
+    request: Request<Payload>,
+    deadline: Duration,
+}
+
+impl RequestBuilder {
+    /// Adds a header field; fields of the same name are kept beside each other. `host` replaces the URL's host.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap_or_else(|e| panic!("`{name}`: {e}"));
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|e| panic!("`{value}`: {e}"));
+        self.request.headers_mut().append(name, value);
+        self
+    }
+
+    /// Adds `Authorization: Bearer …`.
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    /// Sets the body, with its length declared.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        *self.request.body_mut() = payload::whole(body);
+        self
+    }
+
+    /// Sets the body to JSON, with the content type.
+    pub fn json(self, value: &Value) -> Self {
+        self.header("content-type", "application/json").body(value.to_string())
+    }
+
+    /// Sets the body to the fields of an HTML form, already encoded.
+    pub fn form(self, encoded: &str) -> Self {
+        self.header("content-type", "application/x-www-form-urlencoded").body(encoded.to_owned())
+    }
+
+    /// Sets a streamed body, such as [`payload::pattern`]; without an exact size it is sent chunked.
+    pub fn stream(mut self, body: Payload) -> Self {
+        *self.request.body_mut() = body;
+        self
+    }
+
+    /// The longest wait for the head, and again for each part of the body.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sends the request and reads the whole answer; panics when there is none.
+    pub async fn send(self) -> Answer {
+        let what = format!("{} {}", self.request.method(), self.request.uri());
+        self.try_send().await.unwrap_or_else(|e| panic!("{what}: {e:#}"))
+    }
+
+    /// Sends the request and reads the whole answer.
+    pub async fn try_send(self) -> anyhow::Result<Answer> {
+        self.try_open().await?.into_answer().await
+    }
+
+    /// Sends the request and hands back the answer as soon as its head is there; panics when there is none.
+    pub async fn open(self) -> OpenAnswer {
+        let what = format!("{} {}", self.request.method(), self.request.uri());
+        self.try_open().await.unwrap_or_else(|e| panic!("{what}: {e:#}"))
+    }
+
+    /// Sends the request and hands back the answer as soon as its head is there.
+    pub async fn try_open(self) -> anyhow::Result<OpenAnswer> {
+        let answer = timed(self.deadline, self.client.inner.request(self.request)).await?;
+        let (head, body) = answer.context("no answer")?.into_parts();
+        Ok(OpenAnswer {
+            status: head.status,
+            version: head.version,
+            headers: head.headers,
+            trailers: None,
+            body,
+            deadline: self.deadline,
+        })
+    }
+}
+
+/// An answer whose head is there and whose body is read by the test, or dropped, which closes the connection.
+#[derive(Debug)]
+pub struct OpenAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its HTTP version.
+    pub version: Version,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its trailer fields, once they came.
+    pub trailers: Option<HeaderMap>,
+    body: Incoming,
+    deadline: Duration,
+}
+
+impl OpenAnswer {
+    /// The next part of the body; `None` at its end.
+    pub async fn chunk(&mut self) -> anyhow::Result<Option<Bytes>> {
+        while let Some(frame) = timed(self.deadline, self.body.frame()).await? {
+            match frame.context("the answer broke off")?.into_data() {
+                Ok(data) => return Ok(Some(data)),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads until the text read here so far contains `needle`, and returns that text.
+    pub async fn read_until(&mut self, needle: &str) -> anyhow::Result<String> {
+        let mut text = String::new();
+        while !text.contains(needle) {
+            match self.chunk().await? {
+                Some(data) => text.push_str(&String::from_utf8_lossy(&data)),
+                None => bail!("the answer ended without `{needle}`: {text}"),
+            }
+        }
+        Ok(text)
+    }
+
+    /// Reads the rest in constant memory: its length in bytes and its CRC-32.
+    pub async fn drain(&mut self) -> anyhow::Result<(u64, u32)> {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut length = 0;
+        while let Some(data) = self.chunk().await? {
+            hasher.update(&data);
+            length += data.len() as u64;
+        }
+        Ok((length, hasher.finalize()))
+    }
+
+    /// Reads the rest into memory.
+    pub async fn into_answer(mut self) -> anyhow::Result<Answer> {
+        let mut body = Vec::new();
+        while let Some(data) = self.chunk().await? {
+            body.extend_from_slice(&data);
+        }
+        let Self { status, version, headers, trailers, .. } = self;
+        Ok(Answer { status, version, headers, trailers, body: body.into() })
+    }
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its HTTP version.
+    pub version: Version,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its trailer fields, when there were any.
+    pub trailers: Option<HeaderMap>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The first header field of that name as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The media type, without parameters; empty when there is none.
+    pub fn media_type(&self) -> &str {
+        let value = self.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON; panics with the body when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{} without JSON ({e}): {}", self.status, self.text()))
+    }
+}
+
+async fn timed<T>(deadline: Duration, work: impl Future<Output = T>) -> io::Result<T> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("nothing came within {deadline:?}"));
+    tokio::time::timeout(deadline, work).await.map_err(late)
+}

@@ -1,0 +1,27 @@
+//! What tests need: the gate as a real process, clients that behave and clients that do not, and a real upstream
+//! that can be told to misbehave.
+//!
+//! Nothing here knows a fixed port, a fixed folder or an order of tests, and nothing waits by sleeping: every wait
+//! polls with a deadline. A failure is a panic whose message says what was awaited. Only tests may depend on this
+//! crate. Read next: [`process`], [`upstream`].
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a panic is the failure report"
+)]
+
+pub mod client;
+pub mod deadline;
+pub mod payload;
+pub mod process;
+pub mod raw;
+pub mod upstream;
+
+pub use client::{Answer, Client, OpenAnswer, RequestBuilder};
+pub use deadline::{WAIT, eventually, within};
+pub use payload::{Payload, pattern, pattern_crc32};
+pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
+pub use raw::{Ending, RawConnection, RawHead, RawUpstream};
+pub use upstream::{SeenRequest, Upstream};
