@@ -1,0 +1,114 @@
+//! `portcullis.toml`: from its text to a [`Snapshot`], or to all the mistakes in it at once.
+//!
+//! Checking a configuration needs nothing running; files and variables that it names come through the
+//! [`Surroundings`] port. Every setting is described once, in `config/tree.rs`: read that first, then `config/node.rs`
+//! for how the whole is put together.
+
+mod address;
+mod application;
+mod callers;
+mod choice;
+mod kind;
+mod nearest;
+mod node;
+mod reference;
+mod route;
+mod sample;
+mod schema;
+mod secret;
+mod show;
+mod syntax;
+mod table;
+#[cfg(test)]
+mod tests;
+mod time;
+mod tree;
+mod word;
+
+use jiff::Timestamp;
+
+pub use reference::reference;
+pub use sample::{Sample, sample};
+pub use schema::schema;
+pub use show::show;
+
+use crate::diagnostic::{Diagnostic, Place, Problem, Problems};
+use crate::ports::Surroundings;
+use crate::snapshot::Snapshot;
+use kind::{Kind as _, Node};
+
+/// Largest configuration, in bytes. Ten thousand API keys take half of it.
+pub const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// A configuration as written: every setting with its place, defaults filled in, nothing yet compared with anything.
+/// It names secrets and never holds one.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    config: Option<tree::Config>,
+}
+
+/// Reads a configuration without looking at anything it names, and tells what cannot be read.
+pub fn parse(text: &str, file_name: &str) -> (Raw, Vec<Diagnostic>) {
+    let read = read(text);
+    (read.raw, read.problems.told(text, file_name))
+}
+
+/// Reads and compiles a configuration, or tells everything that is wrong with it, in the order of the file.
+///
+/// `file_name` is how diagnostics name the file. `now` is the wall clock, and decides only which keys have ended: a
+/// key that ended is a mistake. A start that has to succeed whatever the date passes [`Timestamp::MIN`]; the gate
+/// refuses such keys all the same.
+pub fn compile(
+    text: &str,
+    file_name: &str,
+    surroundings: &dyn Surroundings,
+    now: Timestamp,
+) -> Result<Snapshot, Vec<Diagnostic>> {
+    let Read { raw, mut problems, soundness } = read(text);
+    if soundness == Soundness::Broken {
+        return Err(problems.told(text, file_name));
+    }
+    let snapshot = raw.config.and_then(|config| node::snapshot(&config, surroundings, now, &mut problems));
+    match snapshot {
+        Some(snapshot) if problems.is_empty() => Ok(snapshot),
+        _ => {
+            if problems.is_empty() {
+                let message =
+                    "cannot be used, and no setting was found wrong: this is a mistake in Portcullis";
+                problems.add(Problem::at(&Place::default(), message).help("please report it with this file"));
+            }
+            Err(problems.told(text, file_name))
+        }
+    }
+}
+
+struct Read {
+    raw: Raw,
+    problems: Problems,
+    soundness: Soundness,
+}
+
+/// Whether the text is TOML throughout; if not, comparing its settings would only repeat the damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Soundness {
+    Sound,
+    Broken,
+}
+
+fn read(text: &str) -> Read {
+    let mut problems = Problems::default();
+    if text.len() > TEXT_BYTES_MAX {
+        let message =
+            format!("the file has {} bytes; a configuration has at most {TEXT_BYTES_MAX}", text.len());
+        problems.add(Problem::at(&Place::default(), message));
+        return Read { raw: Raw { config: None }, problems, soundness: Soundness::Broken };
+    }
+    let syntax::Parsed { value, problems: mut told, broken } = syntax::parse(text);
+    let config = tree::Config::read(&Node { value: &value, place: Place::default() }, &mut problems);
+    let soundness = if broken.is_empty() { Soundness::Sound } else { Soundness::Broken };
+    if soundness == Soundness::Broken {
+        problems.forgive_after(&broken);
+    }
+    told.append(problems);
+    Read { raw: Raw { config }, problems: told, soundness }
+}

@@ -1,0 +1,161 @@
+//! From the configuration as written to the Snapshot: the whole, and what concerns the node itself.
+//!
+//! Each function compiles its part and reports what is wrong with it. A part with a mistake is `None`, and the others
+//! are compiled nevertheless: someone who mends a file wants to see everything at once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use portcullis_access::limit::Rate;
+use portcullis_access::suspicion::BanRule;
+
+use super::callers::Callers;
+use super::choice::Switch;
+use super::kind::List;
+use super::table::Setting;
+use super::time::Size;
+use super::tree::{self, Config};
+use super::{application, callers};
+use crate::diagnostic::{Problem, Problems};
+use crate::ports::Surroundings;
+use crate::snapshot::{Bounds, Listen, OpsListen, Snapshot};
+
+/// Compiles the whole. Whoever gets a Snapshot must still see whether problems were reported.
+pub(crate) fn snapshot(
+    config: &Config,
+    surroundings: &dyn Surroundings,
+    now: Timestamp,
+    problems: &mut Problems,
+) -> Option<Snapshot> {
+    let listen = listen(config, problems);
+    let ops = ops(config, problems);
+    let bounds = bounds(config, problems);
+    let exempt =
+        networks(&config.ban.value()?.exempt, "everyone would be exempt from bans and limits", problems);
+    let callers = Callers::declared(config, problems);
+    let keys = callers::key_ring(config, &callers, surroundings, now, problems);
+    let applications = application::all(config, &callers, problems);
+    Some(Snapshot {
+        listen: listen?,
+        ops,
+        state_directory: surroundings.resolve(config.state.value()?.directory.value()?),
+        log: *config.log.value()?.form.value()?,
+        bounds: bounds?,
+        flood: flood(config.flood.value()?)?,
+        ban: ban(config.ban.value()?)?,
+        exempt: exempt?,
+        applications: applications?,
+        keys: keys?,
+    })
+}
+
+fn listen(config: &Config, problems: &mut Problems) -> Option<Listen> {
+    let listen = config.listen.value()?;
+    let harm = "everyone could choose the address that limits, bans and logs see";
+    let trusted_proxies = networks(&listen.trusted_proxies, harm, problems);
+    Some(Listen { address: *listen.address.value()?, trusted_proxies: trusted_proxies? })
+}
+
+/// The networks of a list that must not hold everyone.
+fn networks(list: &Setting<List<IpNet>>, harm: &str, problems: &mut Problems) -> Option<Vec<IpNet>> {
+    let list = list.value()?;
+    for net in list.iter().filter(|net| net.value.prefix_len() == 0) {
+        let message = format!("`{}` is every address there is: {harm}", net.value);
+        problems.add(Problem::at(&net.place, message).help("name only the networks that are meant"));
+    }
+    Some(list.values().copied().collect())
+}
+
+fn ops(config: &Config, problems: &mut Problems) -> Option<OpsListen> {
+    let setting = &config.ops.value()?.address;
+    let address = *setting.value()?;
+    if !is_inside(address.ip()) {
+        let message =
+            format!("`{address}` can be reached from outside, and this listener asks nobody who they are");
+        let help = "write an address on loopback or in a private network, such as \"127.0.0.1:9090\"";
+        problems.add(Problem::at(&setting.place, message).help(help));
+    }
+    if let Some(public) = config.listen.value().and_then(|listen| listen.address.value())
+        && collide(*public, address)
+    {
+        let message = format!("`{address}` is taken by `listen.address`, which is `{public}`");
+        problems.add(Problem::at(&setting.place, message).help("give the two listeners different ports"));
+    }
+    Some(OpsListen { address })
+}
+
+fn is_inside(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Whether two listeners cannot both be had. Port 0 is a different port each time.
+pub(crate) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_ip
+}
+
+fn bounds(config: &Config, problems: &mut Problems) -> Option<Bounds> {
+    let bounds = config.bounds.value()?;
+    if let (Some(head), Some(target)) = (bounds.head_bytes_max.value(), bounds.target_bytes_max.value())
+        && head.0 <= target.0
+    {
+        let message = "must be more than `target_bytes_max`, since the target is part of the head";
+        problems.add(Problem::at(&bounds.head_bytes_max.place, message));
+    }
+    if let (Some(all), Some(each)) =
+        (bounds.connections_max.value(), bounds.connections_per_prefix_max.value())
+        && each > all
+    {
+        let message =
+            format!("{each} connections for one client are more than `connections_max`, {all}, for all");
+        let place = match bounds.connections_per_prefix_max.written() {
+            Some((_, place)) => place,
+            None => &bounds.connections_max.place,
+        };
+        problems.add(Problem::at(place, message).help("lower this one or raise the other"));
+    }
+    Some(Bounds {
+        connections_max: *bounds.connections_max.value()?,
+        connections_per_prefix_max: *bounds.connections_per_prefix_max.value()?,
+        head_bytes_max: bytes(&bounds.head_bytes_max)?,
+        headers_max: *bounds.headers_max.value()?,
+        target_bytes_max: bytes(&bounds.target_bytes_max)?,
+        head_timeout: *bounds.head_timeout.value()?,
+        client_stall_timeout: *bounds.client_stall_timeout.value()?,
+        buffered_bytes_max: bytes(&bounds.buffered_bytes_max)?,
+        drain_timeout: *bounds.drain_timeout.value()?,
+    })
+}
+
+fn bytes(size: &Setting<Size>) -> Option<usize> {
+    usize::try_from(size.value()?.0).ok()
+}
+
+/// `Some(None)` when the limit is switched off.
+fn flood(flood: &tree::Flood) -> Option<Option<Rate>> {
+    let rate = rate(&flood.requests, &flood.window, &flood.burst)?;
+    Some(match flood.mode.value()? {
+        Switch::Enforce => Some(rate),
+        Switch::Off => None,
+    })
+}
+
+/// The rate of three settings; left out, the burst is as many as the requests.
+pub(crate) fn rate(
+    requests: &Setting<NonZeroU32>,
+    window: &Setting<Duration>,
+    burst: &Setting<NonZeroU32>,
+) -> Option<Rate> {
+    let requests = *requests.value()?;
+    Some(Rate { requests, window: *window.value()?, burst: burst.value().copied().unwrap_or(requests) })
+}
+
+fn ban(ban: &tree::Ban) -> Option<BanRule> {
+    Some(BanRule { hits: *ban.hits.value()?, window: *ban.window.value()?, duration: *ban.duration.value()? })
+}

@@ -1,0 +1,406 @@
+//! The settings table: what one entry of `tree.rs` says of a setting, and everything that follows from it.
+//!
+//! [`settings!`] turns an entry into a field that knows its place in the file, into its reader, and into the
+//! [`Section`] that the reference, the JSON Schema and the sample are written from. A setting is thus described once.
+
+use std::fmt::Debug;
+
+use serde_json::{Value, json};
+use toml::de::{DeTable, DeValue};
+
+use super::kind::{At, Kind, Node, Shown, Text};
+use super::nearest;
+use crate::diagnostic::{Place, Problem, Problems, quoted};
+
+/// Declares a section of the configuration. Each entry reads `name: Kind = default`, where the default is written as in
+/// the file, or is `required` or `optional`; then, where they help, `from LEAST to MOST` and `example VALUE`.
+/// `later` names settings of later versions: using one is refused with the advice beside it.
+macro_rules! settings {
+    (
+        $(#[doc = $about:literal])+
+        struct $section:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $name:ident : $kind:ty = $default:tt $(, from $least:tt to $most:tt)? $(, example $example:tt)? ;
+            )*
+        }
+        $(later { $($later:literal => $advice:literal),+ $(,)? })?
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone)]
+        pub(crate) struct $section {
+            $( $(#[doc = $doc])+ pub(crate) $name: Setting<$kind>, )*
+        }
+
+        impl $section {
+            const SPECS: &[Spec] = &[$( Spec {
+                name: stringify!($name),
+                about: &[$($doc),+],
+                presence: settings!(@presence $default),
+                range: settings!(@range $($least $most)?),
+                example: settings!(@example $($example)?),
+            } ),*];
+        }
+
+        impl Kind for $section {
+            fn shape() -> Shape {
+                let shapes = [$( <$kind as Kind>::shape() ),*];
+                let entries = Self::SPECS.iter().zip(shapes).map(|(spec, shape)| Entry { spec, shape });
+                let later = &[$($( ($later, $advice) ),+)?];
+                Shape::Section(Section { about: &[$($about),+], entries: entries.collect(), later })
+            }
+
+            fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+                let mut fields = Fields::of(node, Self::SPECS, problems)?;
+                let section = Self { $( $name: fields.next(problems), )* };
+                fields.refuse_others(&Self::shape(), problems);
+                Some(section)
+            }
+
+            fn shown(&self) -> Shown {
+                Shown::Table(vec![$( (stringify!($name).to_owned(), self.$name.value().map(Kind::shown)) ),*])
+            }
+        }
+    };
+    (@presence required) => { Presence::Required };
+    (@presence optional) => { Presence::Optional };
+    (@presence $default:tt) => { Presence::Default(stringify!($default)) };
+    (@range) => { None };
+    (@range $least:tt $most:tt) => { Some((stringify!($least), stringify!($most))) };
+    (@example) => { None };
+    (@example $example:tt) => { Some(stringify!($example)) };
+}
+pub(crate) use settings;
+
+/// What the table says of one setting, beside its kind.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) name: &'static str,
+    /// The lines of its documentation.
+    pub(crate) about: &'static [&'static str],
+    pub(crate) presence: Presence,
+    /// Least and most, as they would be written.
+    pub(crate) range: Option<(&'static str, &'static str)>,
+    pub(crate) example: Option<&'static str>,
+}
+
+/// What becomes of a setting that is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// That is a mistake.
+    Required,
+    /// It is absent.
+    Optional,
+    /// It is as if this had been written.
+    Default(&'static str),
+}
+
+/// What may stand at a key.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    /// One value, `key = value`.
+    Value { name: String, schema: Value },
+    /// `[key]`.
+    Section(Section),
+    /// `[key.NAME]` or, for values, `NAME = value` under `[key]`.
+    Named { placeholder: &'static str, of: Box<Shape> },
+    /// `[[key]]`, any number of times.
+    Many(Section),
+}
+
+/// A section: what may stand under one header.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) about: &'static [&'static str],
+    pub(crate) entries: Vec<Entry>,
+    /// Settings of later versions, with what to do until then.
+    pub(crate) later: &'static [(&'static str, &'static str)],
+}
+
+/// A setting of a section.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) spec: &'static Spec,
+    pub(crate) shape: Shape,
+}
+
+/// A setting as written, or as its default says.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting<T> {
+    pub(crate) place: Place,
+    state: State<T>,
+}
+
+#[derive(Debug, Clone)]
+enum State<T> {
+    Written(T),
+    Default(T),
+    Absent,
+    /// It is written but wrong, or missing although it is required: that has been reported.
+    Refused,
+}
+
+/// A table whose keys the user chooses, such as the applications.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<K, T>(pub(crate) Vec<(K, At<T>)>);
+
+/// Tables under a repeated `[[key]]`, at most `MOST`.
+#[derive(Debug, Clone)]
+pub(crate) struct Many<T, const MOST: usize>(pub(crate) Vec<At<T>>);
+
+/// A kind of name that can be a key of a [`Named`] table.
+pub(crate) trait Label: Text {
+    /// What stands for it in documents, such as `NAME`.
+    const PLACEHOLDER: &'static str;
+    /// How many of them one table may hold.
+    const MOST: usize;
+}
+
+impl<T> Setting<T> {
+    /// The value: written, or by default.
+    pub(crate) fn value(&self) -> Option<&T> {
+        match &self.state {
+            State::Written(value) | State::Default(value) => Some(value),
+            State::Absent | State::Refused => None,
+        }
+    }
+
+    /// The value with its place, only when the file has it.
+    pub(crate) fn written(&self) -> Option<(&T, &Place)> {
+        match &self.state {
+            State::Written(value) => Some((value, &self.place)),
+            State::Default(_) | State::Absent | State::Refused => None,
+        }
+    }
+
+    /// Whether nothing stands in the file. False also for a value that was refused.
+    pub(crate) fn is_left_out(&self) -> bool {
+        matches!(self.state, State::Default(_) | State::Absent)
+    }
+}
+
+impl Shape {
+    /// What the kind is called.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Value { name, .. } => name.clone(),
+            Self::Section(_) | Self::Many(_) | Self::Named { .. } => "table".into(),
+        }
+    }
+
+    /// A list of such values.
+    pub(crate) fn list(self) -> Self {
+        let name = format!("list of {}s", self.name());
+        let Self::Value { schema, .. } = self else { return self };
+        Self::Value { name, schema: json!({ "type": "array", "items": schema }) }
+    }
+
+    /// The section that describes what stands below, when something does.
+    pub(crate) fn section(&self) -> Option<&Section> {
+        match self {
+            Self::Section(section) | Self::Many(section) => Some(section),
+            Self::Named { of, .. } => of.section(),
+            Self::Value { .. } => None,
+        }
+    }
+}
+
+impl Section {
+    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.spec.name == name)
+    }
+}
+
+impl<K: Label, T: Kind> Kind for Named<K, T> {
+    fn shape() -> Shape {
+        Shape::Named { placeholder: K::PLACEHOLDER, of: Box::new(T::shape()) }
+    }
+
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let table = table_of(node, problems)?;
+        if table.len() > K::MOST {
+            let message = format!("has {} entries; there may be {}", table.len(), K::MOST);
+            problems.add(Problem::at(&node.place, message));
+            return None;
+        }
+        let mut named = Vec::new();
+        for (key, value) in table.iter() {
+            let place = node.place.child(key.get_ref());
+            match K::parse(key.get_ref()) {
+                Ok(name) => {
+                    let node = Node { value: value.get_ref(), place: place.at(value.span()) };
+                    let read = T::read(&node, problems);
+                    named.extend(read.map(|value| (name, At { value, place: node.place })));
+                }
+                Err(wrong) => {
+                    let place = place.at(key.span());
+                    problems.add(Problem::at(&place, wrong.message).maybe_help(wrong.help));
+                }
+            }
+        }
+        // The parser keeps keys by alphabet; people expect the order of their file.
+        named.sort_by_key(|(_, item)| item.place.start);
+        Some(Self(named))
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::Table(self.0.iter().map(|(name, item)| (name.text(), Some(item.value.shown()))).collect())
+    }
+}
+
+impl<T: Kind, const MOST: usize> Kind for Many<T, MOST> {
+    fn shape() -> Shape {
+        match T::shape() {
+            Shape::Section(section) => Shape::Many(section),
+            other => other,
+        }
+    }
+
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let DeValue::Array(items) = node.value else {
+            let header = node.place.key();
+            let message = "may stand several times, so it needs double brackets";
+            problems.add(Problem::at(&node.place, message).help(format!("write `[[{header}]]`")));
+            return None;
+        };
+        if items.len() > MOST {
+            let message = format!("stands {} times; it may stand {MOST} times", items.len());
+            problems.add(Problem::at(&node.place, message));
+            return None;
+        }
+        let nodes = items.iter().enumerate().map(|(index, item)| Node {
+            value: item.get_ref(),
+            place: node.place.index(index).at(item.span()),
+        });
+        let read =
+            nodes.filter_map(|node| T::read(&node, problems).map(|value| At { value, place: node.place }));
+        Some(Self(read.collect()))
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::Tables(self.0.iter().map(|item| item.value.shown()).collect())
+    }
+}
+
+/// Reads the settings of one table, in the order of the section's entries.
+pub(crate) struct Fields<'a> {
+    table: &'a DeTable<'a>,
+    place: &'a Place,
+    specs: std::slice::Iter<'static, Spec>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(node: &'a Node<'_>, specs: &'static [Spec], problems: &mut Problems) -> Option<Self> {
+        let table = table_of(node, problems)?;
+        Some(Self { table, place: &node.place, specs: specs.iter() })
+    }
+
+    /// The next setting of the section.
+    pub(crate) fn next<T: Kind>(&mut self, problems: &mut Problems) -> Setting<T> {
+        let Some(spec) = self.specs.next() else {
+            return Setting { place: self.place.clone(), state: State::Refused };
+        };
+        let place = self.place.child(spec.name);
+        let Some(value) = self.table.get(spec.name) else {
+            return Self::left_out(spec, place, problems);
+        };
+        let node = Node { value: value.get_ref(), place: place.at(value.span()) };
+        let read = T::read(&node, problems).filter(|value| in_range(value, spec, &node.place, problems));
+        Setting { place: node.place, state: read.map_or(State::Refused, State::Written) }
+    }
+
+    fn left_out<T: Kind>(spec: &Spec, place: Place, problems: &mut Problems) -> Setting<T> {
+        let state = match spec.presence {
+            Presence::Optional => State::Absent,
+            Presence::Default(text) => {
+                from_table(text, &place, problems).map_or(State::Refused, State::Default)
+            }
+            Presence::Required => {
+                let help = match (T::shape().section(), spec.example) {
+                    (Some(_), _) => Some(format!("add a section `[{}]`", place.key())),
+                    (None, example) => {
+                        example.map(|value| format!("write, for example, `{} = {value}`", spec.name))
+                    }
+                };
+                problems.add(Problem::left_out(&place, "is missing").maybe_help(help));
+                State::Refused
+            }
+        };
+        Setting { place, state }
+    }
+
+    /// Reports every key that is no setting of this section.
+    pub(crate) fn refuse_others(self, shape: &Shape, problems: &mut Problems) {
+        let Some(section) = shape.section() else { return };
+        for (key, _) in self.table.iter() {
+            if section.entry(key.get_ref()).is_none() {
+                let place = self.place.child(key.get_ref()).at(key.span());
+                problems.add(unknown(key.get_ref(), &place, self.place, section));
+            }
+        }
+    }
+}
+
+/// Reads a value that stands in the settings table instead of in the file.
+fn from_table<T: Kind>(text: &str, place: &Place, problems: &mut Problems) -> Option<T> {
+    let (value, _) = DeValue::parse_recoverable(text);
+    T::read(&Node { value: value.get_ref(), place: place.clone() }, problems)
+}
+
+fn in_range<T: Kind>(value: &T, spec: &Spec, place: &Place, problems: &mut Problems) -> bool {
+    let Some((least, most)) = spec.range else { return true };
+    let mut bound = |text| from_table::<T>(text, place, problems).and_then(|bound| bound.magnitude());
+    let Some(magnitude) = value.magnitude() else { return true };
+    if bound(least).is_none_or(|from| from <= magnitude) && bound(most).is_none_or(|to| magnitude <= to) {
+        return true;
+    }
+    let written = value.shown().value().unwrap_or_default();
+    let [least, most, written] = [least, most, &written].map(|text| as_prose(text).to_owned());
+    problems.add(Problem::at(place, format!("must be from `{least}` to `{most}`, but is `{written}`")));
+    false
+}
+
+/// A value of the table as a sentence has it: without digit separators and quotes.
+pub(crate) fn as_prose(text: &str) -> String {
+    as_written(text).trim_matches('"').to_owned()
+}
+
+/// A value of the table as a file would have it: without digit separators.
+pub(crate) fn as_written(text: &str) -> String {
+    if text.starts_with(|c: char| c.is_ascii_digit()) { text.replace('_', "") } else { text.into() }
+}
+
+fn table_of<'a>(node: &'a Node<'_>, problems: &mut Problems) -> Option<&'a DeTable<'a>> {
+    let key = node.place.key();
+    let help = match node.value {
+        DeValue::Table(table) => return Some(table),
+        DeValue::Array(_) => format!("it may stand only once: write `[{key}]`, with single brackets"),
+        _ => format!("open the section with a line `[{key}]` and put its settings under it"),
+    };
+    problems.add(Problem::at(&node.place, "is a section, not a value").help(help).hide_line());
+    None
+}
+
+/// Tells of a key that nobody knows: of a later version, mistyped, or in the wrong section.
+fn unknown(key: &str, place: &Place, parent: &Place, section: &Section) -> Problem {
+    let fits = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(start) => key.starts_with(start),
+        None => key == pattern,
+    };
+    if let Some((_, advice)) = section.later.iter().find(|(pattern, _)| fits(pattern)) {
+        let message = "is not in this version of Portcullis, and nothing may be ignored silently";
+        return Problem::at(place, message).help(format!("take it out; {advice}"));
+    }
+    let known: Vec<_> = section.entries.iter().map(|entry| entry.spec.name).collect();
+    let help = match (nearest::to(key, known.iter().copied()), super::tree::home_of(key)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(home)) => format!("`{key}` belongs under `{home}`"),
+        (None, None) => format!("known here: {}", known.join(", ")),
+    };
+    let message = match parent.key() {
+        "" => format!("there is no section {}", quoted(key)),
+        _ => format!("there is no setting {} here", quoted(key)),
+    };
+    let problem = Problem::at(place, message).help(help);
+    if nearest::sounds_secret(key) { problem.hide_line() } else { problem }
+}

@@ -1,0 +1,376 @@
+//! Every setting of `portcullis.toml`, described once. Start here: the reference, the JSON Schema, the sample and the
+//! reader are made from these entries (see `table.rs` for how to write one).
+//!
+//! What depends on two settings at once is not here but in the files that compile them: `node.rs`, `callers.rs`,
+//! `application.rs`, `route.rs`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Method;
+use ipnet::IpNet;
+use portcullis_access::apikey::KeyHash;
+use portcullis_model::{ApplicationName, KeyName, Permission, RoleName, RouteName};
+
+use super::address::{ServerUrl, UrlPath};
+use super::choice::{AuthMode, Switch};
+use super::kind::{Kind, List, Node, NonEmpty, Shown};
+use super::secret::{SecretFile, SecretVariable};
+use super::table::{Entry, Fields, Many, Named, Presence, Section, Setting, Shape, Spec, settings};
+use super::time::{DurationOrNone, Expiry, Size};
+use super::word::{KeyHeader, LimitName, Owner, Sentence};
+use crate::diagnostic::Problems;
+use crate::path::PathPattern;
+use crate::snapshot::{HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
+
+settings! {
+    /// The whole configuration. Unknown keys are refused, relative paths count from the folder of the file, and
+    /// secrets stand in files or environment variables, never here.
+    struct Config {
+        /// The public listener.
+        listen: Listen = {};
+        /// The listener for probes and metrics. Without this section there is none.
+        ops: Ops = optional;
+        /// Where the node keeps its files.
+        state: State = {};
+        /// How the log is written.
+        log: Log = {};
+        /// What one connection or request may cost the node.
+        bounds: Bounds = {};
+        /// The limit for each client address before any other decision.
+        flood: Flood = {};
+        /// When an address that sends suspicious requests is shut out.
+        ban: Ban = {};
+        /// What may be done at all, and which roles may do it.
+        access: Access = {};
+        /// What all API keys have in common.
+        api_keys: ApiKeys = {};
+        /// The API keys.
+        api_key: Many<ApiKey, 10_000> = [];
+        /// The applications behind the gate.
+        application: Named<ApplicationName, Application> = {};
+    }
+    later {
+        "portal" => "until then, callers are known by API keys",
+        "forward_auth" => "until then, Portcullis is a reverse proxy: requests go through it",
+        "service" => "until then, only requests that come in are guarded",
+        "admin" => "until then, this file is where Portcullis is administered",
+        "ledger" => "until then, the log on standard error is the record",
+    }
+}
+
+settings! {
+    /// The public listener: the one address that clients reach, directly or through a proxy.
+    struct Listen {
+        /// Address and port to listen on. Port 0 lets the system choose a free one. The default is reached from this
+        /// machine only.
+        address: SocketAddr = "127.0.0.1:8080", example "0.0.0.0:8080";
+        /// Networks of the proxies in front, whose `X-Forwarded-For` is believed. Everyone else's is ignored, because
+        /// whoever is believed chooses the address that limits, bans and logs see. Proxies are never banned.
+        trusted_proxies: List<IpNet> = [], example ["10.0.0.0/8"];
+    }
+    later {
+        "tls*" => "until then, let a proxy in front end TLS and name it in `trusted_proxies`",
+        "proxy_protocol" => "until then, let the proxy send `X-Forwarded-For`",
+    }
+}
+
+settings! {
+    /// The listener for `/healthz`, `/readyz` and `/metrics`. It asks nobody who they are, so it must stay inside.
+    struct Ops {
+        /// Address and port: on loopback, or in a private network.
+        address: SocketAddr = "127.0.0.1:9090", example "10.0.0.5:9090";
+    }
+}
+
+settings! {
+    /// Where the node keeps its files.
+    struct State {
+        /// A folder that only the owner of the process can read. Relative to this file.
+        directory: PathBuf = "state", example "/var/lib/portcullis";
+    }
+}
+
+settings! {
+    /// The log, one event for each request, on standard error.
+    struct Log {
+        /// `json` for machines, `text` for people, `auto` for text on a terminal and JSON elsewhere.
+        form: LogForm = "auto", example "json";
+    }
+}
+
+settings! {
+    /// What one connection or request may cost the node. Every bound keeps a stranger from using up what others need.
+    struct Bounds {
+        /// Open client connections in all. Further ones wait until one is closed.
+        connections_max: usize = 10_000, from 1 to 1_000_000, example 2_000;
+        /// Open client connections for each client address (IPv6: each /64), so that one client cannot take them all.
+        connections_per_prefix_max: usize = 256, from 1 to 1_000_000, example 100;
+        /// Bytes of request line and headers together.
+        head_bytes_max: Size = "32KiB", from "1KiB" to "1MiB", example "16KiB";
+        /// Header fields in a request.
+        headers_max: usize = 100, from 8 to 1_000, example 64;
+        /// Bytes of the request target, path and query together.
+        target_bytes_max: Size = "8KiB", from "256B" to "64KiB", example "4KiB";
+        /// Time to send a whole head, against clients that dribble; an idle connection is kept for as long.
+        head_timeout: Duration = "10s", from "1s" to "5m", example "5s";
+        /// Longest pause of a client that sends a body or reads an answer.
+        client_stall_timeout: Duration = "30s", from "1s" to "10m", example "20s";
+        /// Bytes of request bodies held in memory for inspection, over all requests.
+        buffered_bytes_max: Size = "64MiB", from "1MiB" to "64GiB", example "256MiB";
+        /// How long open requests may go on after a stop was asked for.
+        drain_timeout: Duration = "30s", from "0s" to "10m", example "10s";
+    }
+}
+
+settings! {
+    /// The limit for each client address (IPv6: each /64) before routing, so that scans of unknown paths count too.
+    struct Flood {
+        /// `off` leaves the limit out and keeps its numbers here for later.
+        mode: Switch = "enforce", example "off";
+        /// Requests in each window.
+        requests: NonZeroU32 = 1_000, from 1 to 10_000_000, example 300;
+        /// The window. Requests become free again steadily, not all at its end.
+        window: Duration = "10s", from "1s" to "1d", example "1m";
+        /// Requests that may come at one instant. Left out, as many as `requests`.
+        burst: NonZeroU32 = optional, from 1 to 10_000_000, example 100;
+    }
+}
+
+settings! {
+    /// When an address that sends suspicious requests is shut out, and for how long. It applies where inspection
+    /// enforces.
+    struct Ban {
+        /// Suspicious requests within the window that lead to a ban.
+        hits: NonZeroU32 = 5, from 1 to 32, example 3;
+        /// How long a suspicious request counts.
+        window: Duration = "10m", from "1s" to "1d", example "1h";
+        /// How long a ban lasts.
+        duration: Duration = "5m", from "1s" to "30d", example "1h";
+        /// Networks that are never banned and never limited by address, such as a monitor's. Empty by default: behind
+        /// a proxy on this machine that is missing from `trusted_proxies`, an exempt loopback would exempt everyone.
+        exempt: List<IpNet> = [], example ["192.0.2.10/32"];
+    }
+}
+
+settings! {
+    /// What may be done at all, and which roles may do it. There are no built-in roles.
+    struct Access {
+        /// The vocabulary: every permission that routes, roles and keys may name, as `action:resource` or `action`, so
+        /// that a slip of the pen is found and not silently denied. `admin`, which implies all others, is always
+        /// known; roles and keys may also hold `action:*` for an action that is listed.
+        permissions: List<Permission> = [], example ["read:tasks", "write:tasks"];
+        /// The roles, each with its permissions.
+        roles: Named<RoleName, List<Permission>> = {}, example { user = ["read:tasks", "write:tasks"], admin = ["admin"] };
+    }
+}
+
+settings! {
+    /// What all API keys have in common.
+    struct ApiKeys {
+        /// The secret under which keys are hashed, from an environment variable. Only hashes are stored, so that a
+        /// stolen file holds no usable key.
+        hash_key: SecretVariable = optional, example "env:PORTCULLIS_HASH_KEY";
+        /// The same from a file that only its owner can read: 32 bytes or more.
+        hash_key_file: SecretFile = optional, example "state/api-key-hash.key";
+    }
+}
+
+settings! {
+    /// An API key: who it stands for, and what it may do. The key itself is not here.
+    struct ApiKey {
+        /// The key's public name, for logs.
+        name: KeyName = required, example "ci-robot";
+        /// Whose it is, as the application is told in `X-Portcullis-User`.
+        owner: Owner = required, example "ci@example.com";
+        /// The owner's roles.
+        roles: List<RoleName> = [], example ["user"];
+        /// What this key may do: nothing unless listed, and nothing that the owner's roles may not.
+        permissions: List<Permission> = [], example ["read:tasks"];
+        /// The applications that it is good for. Left out, all.
+        applications: NonEmpty<ApplicationName> = optional, example ["shop"];
+        /// When it ends: a date (its first instant, UTC), a date-time, or `never`, which has to be said.
+        expires: Expiry = required, example "2027-01-31";
+        /// The stored hash, as `portcullis apikey new` prints it.
+        hash: KeyHash = optional,
+            example "hmac-sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        /// Instead of `hash`: an existing key to take over, from an environment variable.
+        key: SecretVariable = optional, example "env:LEGACY_API_KEY";
+        /// Instead of `hash`: an existing key to take over, from a file that only its owner can read.
+        key_file: SecretFile = optional, example "legacy-api.key";
+    }
+}
+
+settings! {
+    /// An application behind the gate.
+    struct Application {
+        /// The hosts that it answers for: `shop.example.com`, `*.example.com` for everything below, `*` for every
+        /// host. The most specific wins. Required, so that no application becomes the catch-all unasked.
+        hosts: NonEmpty<HostPattern> = required, example ["shop.example.com"];
+        /// The header that carries API keys, beside `Authorization: Bearer`.
+        api_key_header: KeyHeader = "X-API-Key", example "X-Shop-Key";
+        /// Which parts refuse, and which only record what they would have refused.
+        mode: Modes = {};
+        /// What clients read when they are refused.
+        texts: Texts = {};
+        /// The servers behind the gate.
+        upstream: Upstream = required;
+        /// Limits that routes can name.
+        limits: Named<LimitName, Limit> = {};
+        /// The routes. A request that fits none is answered 404.
+        route: Many<Route, 1_000> = [];
+    }
+}
+
+settings! {
+    /// Whether each part refuses (`enforce`), only records what it would have refused (`observe`), or does not look
+    /// (`off`). A running application starts with `observe`.
+    struct Modes {
+        /// Authentication and permissions. They cannot be off; a route can be public.
+        auth: AuthMode = "enforce", example "observe";
+        /// The limits that routes name.
+        limits: Mode = "enforce", example "observe";
+        /// Inspection of requests, and the bans that follow from it.
+        inspection: Mode = "enforce", example "observe";
+    }
+}
+
+settings! {
+    /// What clients read when they are refused, 1 to 200 characters each.
+    struct Texts {
+        /// Answer 429 of a limit.
+        too_many_requests: Sentence = "Too many requests", example "Rate limit exceeded";
+        /// Answer 403 of an inspection and 429 of a ban.
+        request_blocked: Sentence = "Request blocked", example "This request was blocked";
+        /// Answer 401.
+        unauthorized: Sentence = "Authentication required", example "Please present an API key";
+        /// Answer 403 of a missing permission.
+        forbidden: Sentence = "Permission denied", example "You may not do this";
+    }
+}
+
+settings! {
+    /// The servers behind the gate.
+    struct Upstream {
+        /// Base addresses, scheme, host and port only. Requests go to them in turn.
+        servers: NonEmpty<ServerUrl> = required, example ["http://127.0.0.1:3000"];
+        /// Time to open a connection.
+        connect_timeout: Duration = "5s", from "10ms" to "1m", example "2s";
+        /// Idle connections kept for each server.
+        idle_connections_max: usize = 64, from 0 to 10_000, example 16;
+        /// How long an idle connection is kept. Shorter than the server's own time, or requests meet closed ones.
+        idle_timeout: Duration = "60s", from "1s" to "1h", example "30s";
+        /// Of a hundred safe requests, how many may be tried a second time when a server fails. 0 for none. Bounded,
+        /// because retries multiply the load on a server that is in trouble.
+        retry_percent: u32 = 10, from 0 to 100, example 0;
+        /// The active health check. Without this section there is none.
+        health: Health = optional;
+        /// When a failing server is left alone.
+        breaker: Breaker = {};
+    }
+    later {
+        "tls*" => "keep gate and application on one machine or private network",
+    }
+}
+
+settings! {
+    /// The active health check: a server that fails it gets no requests until it passes again.
+    struct Health {
+        /// Path asked for with GET. Any answer below 500 is healthy.
+        path: UrlPath = required, example "/health";
+        /// Pause between two checks.
+        interval: Duration = "10s", from "1s" to "10m", example "5s";
+        /// Time for one check.
+        timeout: Duration = "2s", from "10ms" to "1m", example "1s";
+    }
+}
+
+settings! {
+    /// The circuit breaker: a server that keeps failing is left alone for a while.
+    struct Breaker {
+        /// Failures in a row (no connection, reset, time-out) that open the circuit.
+        failures: u32 = 5, from 1 to 1_000, example 3;
+        /// How long it stays open before one request may try again.
+        open_for: Duration = "10s", from "100ms" to "10m", example "30s";
+    }
+}
+
+settings! {
+    /// A limit that routes can name.
+    struct Limit {
+        /// What is counted: `address_and_route` each client address on each route apart, `address` each client address
+        /// over all routes that name the limit, `api_key` each key over all of them (requests without a key are not
+        /// counted). An IPv6 address counts as its /64.
+        by: LimitBy = required, example "address_and_route";
+        /// Requests in each window.
+        requests: NonZeroU32 = required, from 1 to 10_000_000, example 100;
+        /// The window. Requests become free again steadily, not all at its end.
+        window: Duration = required, from "1s" to "30d", example "60s";
+        /// Requests that may come at one instant. Left out, as many as `requests`.
+        burst: NonZeroU32 = optional, from 1 to 10_000_000, example 20;
+    }
+}
+
+settings! {
+    /// A route. The most specific path wins, whatever the order here. Exactly one of `public`, `api_key_required`,
+    /// `permissions` and `roles` says who may call it: nothing is open by accident.
+    struct Route {
+        /// Its name in logs and metrics, which stays when the path changes.
+        name: RouteName = required, example "list-tasks";
+        /// The paths: literal segments, `{name}` for any one segment, a last `*` for any rest.
+        path: PathPattern = required, example "/tasks/{id}";
+        /// The methods. Left out, all of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS.
+        methods: NonEmpty<Method> = optional, example ["GET", "HEAD"];
+        /// Whether programs (`api`) or browsers (`page`) call it: refusals are problem+json or a plain page.
+        kind: RouteKind = "api", example "page";
+        /// `true`: anyone may call it.
+        public: bool = optional, example true;
+        /// `true`: anyone with a valid API key may call it.
+        api_key_required: bool = optional, example true;
+        /// Callers need every one of these permissions.
+        permissions: NonEmpty<Permission> = optional, example ["read:tasks"];
+        /// Callers need at least one of these roles.
+        roles: NonEmpty<RoleName> = optional, example ["admin"];
+        /// Limits of the application, by name. A request must be within all of them.
+        limits: List<LimitName> = [], example ["per-client"];
+        /// Largest request body. Larger ones are answered 413.
+        body_bytes_max: Size = "10MiB", from "0B" to "1024GiB", example "64KiB";
+        /// Time until the application's answer must begin.
+        response_timeout: Duration = "60s", from "10ms" to "1d", example "10s";
+        /// Longest pause within the application's answer; `none` for streams that may be silent.
+        idle_timeout: DurationOrNone = "60s", from "10ms" to "1d", example "none";
+        /// How its requests are inspected.
+        inspection: Inspection = {};
+    }
+    later {
+        "audit" => "until then, the log on standard error is the record",
+        "schema*" => "until then, the application checks the form of its requests",
+    }
+}
+
+settings! {
+    /// How requests of a route are inspected.
+    struct Inspection {
+        /// Largest body that is held in memory and looked at.
+        body_bytes_max: Size = "1MiB", from "0B" to "64MiB", example "128KiB";
+        /// What becomes of a larger body of a kind that would be looked at: `deny` answers 413, `pass` lets it through
+        /// unseen, and the log says so.
+        over_limit: OverLimit = "deny", example "pass";
+        /// What becomes of a request when the inspection itself breaks: `deny` answers 500, `allow` lets it through,
+        /// and the log says so.
+        on_error: OnError = "deny", example "allow";
+    }
+}
+
+/// Where a setting of this name belongs, such as `[bounds]`, when there is exactly one such place.
+pub(crate) fn home_of(name: &str) -> Option<String> {
+    let mut homes = Vec::new();
+    super::reference::each_section(&mut |header, section| {
+        if section.entry(name).is_some() && !header.is_empty() {
+            homes.push(header.to_owned());
+        }
+    });
+    homes.pop().filter(|_| homes.is_empty())
+}

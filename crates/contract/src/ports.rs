@@ -1,0 +1,91 @@
+//! Every port on one page: what the planes need from outside, as traits without adapters.
+//!
+//! An adapter lives in the crate that may touch the outside world; only the binary constructs one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use portcullis_model::{Monotonic, RequestEvent};
+use secrecy::SecretString;
+
+use crate::Snapshot;
+
+/// The two clocks.
+pub trait Clock: Send + Sync {
+    /// What the wall clock says: for events, expiry dates and people.
+    fn wall(&self) -> Timestamp;
+    /// A clock that never jumps: for limits, bans and time-outs.
+    fn monotonic(&self) -> Monotonic;
+}
+
+/// Randomness fit for keys and ids.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes` with unpredictable bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Where a request's one event goes. Must not block.
+pub trait Events: Send + Sync {
+    /// Takes the event of a request that ended.
+    fn record(&self, event: &RequestEvent) -> Result<(), EventLost>;
+}
+
+/// An event could not be taken, because its reader is too slow or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventLost;
+
+/// What is said on `/readyz`.
+pub trait Readiness: Send + Sync {
+    /// What keeps this node from serving; empty when it is ready.
+    fn obstacles(&self) -> Vec<String>;
+}
+
+/// What is said on `/metrics`.
+pub trait Exposition: Send + Sync {
+    /// All metrics in OpenMetrics text form.
+    fn text(&self) -> String;
+}
+
+/// Where a new Snapshot goes.
+pub trait Publish: Send + Sync {
+    /// Makes `snapshot` the one that every request from now on is decided by.
+    fn publish(&self, snapshot: Arc<Snapshot>);
+}
+
+/// Files and variables that a configuration names, seen by [`crate::compile`].
+pub trait Surroundings {
+    /// Reads a secret from a file; the adapter refuses one that others may read.
+    fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem>;
+    /// The value of an environment variable, when it is set.
+    fn variable(&self, name: &str) -> Option<SecretString>;
+    /// Makes a path of the configuration absolute: relative ones count from the configuration file's folder.
+    fn resolve(&self, path: &Path) -> PathBuf;
+}
+
+/// Why a named file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileProblem {
+    /// There is no such file.
+    Missing,
+    /// Others than its owner may read it; holds the file mode's permission bits.
+    ReadableByOthers(u32),
+    /// It is not text, or longer than a secret can be.
+    NotASecret,
+    /// Any other failure, in the system's words.
+    Unreadable(String),
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such file"),
+            Self::ReadableByOthers(mode) => {
+                write!(f, "its mode {mode:04o} lets others read it; run `chmod 600` on it")
+            }
+            Self::NotASecret => f.write_str("it is empty, not text, or longer than 4096 bytes"),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
