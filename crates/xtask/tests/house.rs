@@ -5,9 +5,10 @@
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
+use portcullis_contract::config;
 use portcullis_xtask::arrows::{self, Graph};
 use portcullis_xtask::tree::{self, File};
-use portcullis_xtask::{docs, files, manners, purity, ratchet};
+use portcullis_xtask::{docs, files, golden, manners, purity, ratchet};
 
 /// All files of the repository, read once.
 fn all() -> Result<&'static [File]> {
@@ -104,4 +105,19 @@ fn every_known_attack_names_a_real_test() -> Result<()> {
     // Not every state of the project has the page.
     let text = text_of(docs::KNOWN_ATTACKS)?.unwrap_or_default();
     none(docs::known_attacks(text, &docs::tests(all()?)))
+}
+
+#[test]
+fn the_configuration_reference_is_not_stale() -> Result<()> {
+    none(stale("docs/reference/configuration.md", &config::reference())?)
+}
+
+#[test]
+fn the_configuration_schema_is_not_stale() -> Result<()> {
+    let schema = serde_json::to_string_pretty(&config::schema())?;
+    none(stale("docs/reference/configuration.schema.json", &format!("{schema}\n"))?)
+}
+
+fn stale(path: &str, generated: &str) -> Result<Vec<String>> {
+    Ok(golden::check(&tree::root()?, path, generated, golden::is_update())?.into_iter().collect())
 }
