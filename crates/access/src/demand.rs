@@ -1,0 +1,154 @@
+//! What a route asks of its callers, and the one judgement whether a principal meets it (AZ-01).
+//!
+//! Deny by default: only [`Demand::Public`] lets someone unknown through, and an empty list of permissions or
+//! roles lets nobody through. Nothing here says how the principal was found; that is [`crate::apikey`]. Read
+//! next: `portcullis_model::permission` for which permission implies which.
+
+use portcullis_model::{Permission, Permissions, Principal, RoleName};
+
+/// What a route asks of its callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing: anyone may call, known or not.
+    Public,
+    /// Any valid credential.
+    AnyKey,
+    /// Every one of these permissions. Never empty; an empty list lets nobody through.
+    Permissions(Vec<Permission>),
+    /// At least one of these roles. Never empty; an empty list lets nobody through.
+    Roles(Vec<RoleName>),
+}
+
+/// Whether a principal meets a demand.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// The request may go on.
+    Allowed,
+    /// The caller must first say who they are.
+    Unauthenticated,
+    /// The caller is known and may not.
+    Forbidden {
+        /// What the caller lacks, for the operator's log and not for the client.
+        missing: String,
+    },
+}
+
+/// Judges a principal by a demand.
+pub fn judge(principal: &Principal, demand: &Demand) -> Judgement {
+    match (demand, principal) {
+        (Demand::Public, _) => Judgement::Allowed,
+        (_, Principal::Anonymous) => Judgement::Unauthenticated,
+        (Demand::AnyKey, Principal::ApiKey(_)) => Judgement::Allowed,
+        (Demand::Permissions(wanted), Principal::ApiKey(key)) => judge_permissions(&key.permissions, wanted),
+        (Demand::Roles(wanted), Principal::ApiKey(key)) => judge_roles(&key.roles, wanted),
+    }
+}
+
+fn judge_permissions(held: &Permissions, wanted: &[Permission]) -> Judgement {
+    if wanted.is_empty() {
+        return Judgement::Forbidden {
+            missing: "any permission that the route accepts, it names none".into(),
+        };
+    }
+    let missing: Vec<&str> = wanted.iter().filter(|p| !held.imply(p)).map(Permission::as_str).collect();
+    if missing.is_empty() {
+        return Judgement::Allowed;
+    }
+    Judgement::Forbidden { missing: format!("permission `{}`", missing.join("`, `")) }
+}
+
+fn judge_roles(held: &[RoleName], wanted: &[RoleName]) -> Judgement {
+    if wanted.is_empty() {
+        return Judgement::Forbidden { missing: "any role that the route accepts, it names none".into() };
+    }
+    if wanted.iter().any(|role| held.contains(role)) {
+        return Judgement::Allowed;
+    }
+    let names: Vec<&str> = wanted.iter().map(RoleName::as_str).collect();
+    Judgement::Forbidden { missing: format!("role `{}`", names.join("` or `")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{ApiKeyPrincipal, KeyName};
+
+    use super::*;
+
+    fn permissions<C: FromIterator<Permission>>(texts: &str) -> C {
+        texts.split_whitespace().map(|text| Permission::parse(text).unwrap()).collect()
+    }
+
+    fn roles(texts: &str) -> Vec<RoleName> {
+        texts.split_whitespace().map(|text| RoleName::parse(text).unwrap()).collect()
+    }
+
+    fn key(role_names: &str, held: &str) -> Principal {
+        Principal::ApiKey(ApiKeyPrincipal {
+            key: KeyName::parse("ci").unwrap(),
+            owner: "ann".into(),
+            roles: roles(role_names),
+            permissions: permissions(held),
+        })
+    }
+
+    fn all_of(texts: &str) -> Demand {
+        Demand::Permissions(permissions(texts))
+    }
+
+    fn any_role_of(texts: &str) -> Demand {
+        Demand::Roles(roles(texts))
+    }
+
+    #[track_caller]
+    fn check(principal: &Principal, demand: &Demand, expected: &str) {
+        let shown = match judge(principal, demand) {
+            Judgement::Allowed => "allowed".into(),
+            Judgement::Unauthenticated => "unauthenticated".into(),
+            Judgement::Forbidden { missing } => missing,
+        };
+        assert_eq!(shown, expected, "{principal:?} for {demand:?}");
+    }
+
+    #[test]
+    fn an_anonymous_caller_may_do_only_what_is_public() {
+        check(&Principal::Anonymous, &Demand::Public, "allowed");
+        for demand in [Demand::AnyKey, all_of("read:tasks"), any_role_of("user"), all_of(""), any_role_of("")]
+        {
+            check(&Principal::Anonymous, &demand, "unauthenticated");
+        }
+    }
+
+    #[test]
+    fn any_key_is_enough_where_any_key_is_asked_for() {
+        check(&key("", ""), &Demand::Public, "allowed");
+        check(&key("", ""), &Demand::AnyKey, "allowed");
+    }
+
+    #[test]
+    fn every_permission_of_the_list_is_needed() {
+        let both = all_of("read:tasks write:tasks");
+        check(&key("", "read:tasks write:tasks"), &both, "allowed");
+        check(&key("", "admin"), &both, "allowed");
+        check(&key("", "read:tasks"), &both, "permission `write:tasks`");
+        check(&key("admin", ""), &both, "permission `read:tasks`, `write:tasks`");
+    }
+
+    #[test]
+    fn one_role_of_the_list_is_enough() {
+        check(&key("user", ""), &any_role_of("admin user"), "allowed");
+        check(&key("viewer", "admin"), &any_role_of("admin user"), "role `admin` or `user`");
+        check(&key("", ""), &any_role_of("admin"), "role `admin`");
+    }
+
+    #[test]
+    fn a_permission_in_one_scope_is_none_in_another() {
+        check(&key("analyst", "write:analytics"), &all_of("write:billing"), "permission `write:billing`");
+    }
+
+    #[test]
+    fn an_empty_list_lets_nobody_through() {
+        check(&key("admin", "admin"), &all_of(""), "any permission that the route accepts, it names none");
+        check(&key("admin", "admin"), &any_role_of(""), "any role that the route accepts, it names none");
+    }
+}

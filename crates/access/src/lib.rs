@@ -1,0 +1,18 @@
+//! Who may do what, how often, and what gets an address banned: every judgement of the gate as a plain
+//! function.
+//!
+//! Pure by rule: no clock, no randomness, no file, no socket and no runtime is in here. The time and random
+//! bytes are arguments, so every judgement can be repeated in a test. Configuration text is read elsewhere
+//! (`contract`).
+//!
+//! Read next: [`demand`] for the authorization judgement, [`limit`] for how requests are counted, `table` for
+//! the fixed memory that limits, suspicion and bans share.
+
+pub mod apikey;
+pub mod ban;
+pub mod demand;
+pub mod limit;
+pub mod patterns;
+pub mod roles;
+pub mod suspicion;
+mod table;
