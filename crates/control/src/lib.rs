@@ -1,0 +1,9 @@
+//! The control plane: it publishes Snapshots and answers probes. The portal and the admin API join with log-in.
+//!
+//! It knows the data plane only through the ports of `contract`, and is never on the request path.
+
+mod ops;
+mod reload;
+
+pub use ops::serve as serve_ops;
+pub use reload::{NotReloaded, Reloader};

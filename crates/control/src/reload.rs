@@ -1,0 +1,65 @@
+//! Reload: a new configuration is compiled beside the one in force and swapped in whole, or changes nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use portcullis_contract::ports::{Publish, Surroundings};
+use portcullis_contract::{Diagnostic, Snapshot, compile};
+use thiserror::Error;
+
+/// Publishes configurations.
+pub struct Reloader {
+    publish: Arc<dyn Publish>,
+    in_force: Mutex<Arc<Snapshot>>,
+}
+
+/// Why a configuration was not taken over; the one in force stays.
+#[derive(Debug, Error)]
+pub enum NotReloaded {
+    /// It has mistakes.
+    #[error("the configuration has {} mistakes", .0.len())]
+    Invalid(Vec<Diagnostic>),
+    /// It changes what only a restart can change.
+    #[error("`{0}` cannot change while the gate runs; restart it to take over this configuration")]
+    NeedsRestart(&'static str),
+}
+
+impl Reloader {
+    /// Begins with the Snapshot that is in force.
+    pub fn new(publish: Arc<dyn Publish>, in_force: Arc<Snapshot>) -> Self {
+        Self { publish, in_force: Mutex::new(in_force) }
+    }
+
+    /// Compiles `text` and puts it in force for every request from now on.
+    pub fn reload(
+        &self,
+        text: &str,
+        file_name: &str,
+        surroundings: &dyn Surroundings,
+        now: Timestamp,
+    ) -> Result<(), NotReloaded> {
+        let next = compile(text, file_name, surroundings, now).map_err(NotReloaded::Invalid)?;
+        // Held over the whole step, so that two reloads at once cannot overtake each other.
+        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(setting) = fixed_setting_changed(&in_force, &next) {
+            return Err(NotReloaded::NeedsRestart(setting));
+        }
+        let next = Arc::new(next);
+        self.publish.publish(Arc::clone(&next));
+        *in_force = next;
+        Ok(())
+    }
+}
+
+/// The first setting that differs and is read only at start.
+fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str> {
+    let address = |snapshot: &Snapshot| snapshot.ops.as_ref().map(|ops| ops.address);
+    let fixed = [
+        ("listen.address", now.listen.address == next.listen.address),
+        ("ops.address", address(now) == address(next)),
+        ("state.directory", now.state_directory == next.state_directory),
+        ("log.form", now.log == next.log),
+        ("bounds.buffered_bytes_max", now.bounds.buffered_bytes_max == next.bounds.buffered_bytes_max),
+    ];
+    fixed.into_iter().find(|(_, same)| !same).map(|(setting, _)| setting)
+}

@@ -1,0 +1,369 @@
+//! Bodies on their way through: counted, timed and bounded, never collected unless a stage asks for it.
+//!
+//! `Sending` is the client's body on its way to the upstream, `Told` is the answer's body on its way to the client; it
+//! carries the Story, which ends when the body ends or is dropped.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use portcullis_contract::ports::Clock;
+use portcullis_model::Monotonic;
+use thiserror::Error;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+
+use crate::story::Story;
+
+/// A body that the upstream is sent.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a body broke off.
+#[derive(Debug, Error)]
+pub(crate) enum BodyError {
+    /// The other side sent nothing for too long.
+    #[error("nothing arrived for {0:?}")]
+    Stalled(Duration),
+    /// More bytes than the route allows.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The connection broke, or the framing was wrong.
+    #[error("{0}")]
+    Broken(hyper::Error),
+}
+
+/// What became of a request's body, shared between the one who sends it on and the one who waits for the answer.
+pub(crate) struct Upload {
+    /// Bytes received so far.
+    pub(crate) bytes: AtomicU64,
+    /// When bytes last moved, in nanoseconds of the monotonic clock.
+    progress: AtomicU64,
+    failure: AtomicU8,
+}
+
+/// Why a request's body broke off, as far as the answer depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UploadFailure {
+    /// The client stopped sending.
+    Stalled,
+    /// The client sent too much.
+    TooLarge,
+    /// The client left or sent broken framing.
+    Broken,
+}
+
+impl Upload {
+    pub(crate) fn new(now: Monotonic) -> Self {
+        Self { bytes: AtomicU64::new(0), progress: AtomicU64::new(now.0), failure: AtomicU8::new(0) }
+    }
+
+    /// Notes that bytes moved.
+    pub(crate) fn moved(&self, bytes: usize, now: Monotonic) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.progress.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When bytes last moved.
+    pub(crate) fn last_progress(&self) -> Monotonic {
+        Monotonic(self.progress.load(Ordering::Relaxed))
+    }
+
+    /// Notes why the body broke off.
+    pub(crate) fn failed(&self, failure: UploadFailure) {
+        let code = match failure {
+            UploadFailure::Stalled => 1,
+            UploadFailure::TooLarge => 2,
+            UploadFailure::Broken => 3,
+        };
+        self.failure.store(code, Ordering::Relaxed);
+    }
+
+    /// Why the body broke off, if it did.
+    pub(crate) fn failure(&self) -> Option<UploadFailure> {
+        match self.failure.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(UploadFailure::Stalled),
+            2 => Some(UploadFailure::TooLarge),
+            _ => Some(UploadFailure::Broken),
+        }
+    }
+}
+
+/// A client's body: counted, bounded in size, and given up when the client stops sending.
+pub(crate) struct Sending<B> {
+    inner: B,
+    upload: Arc<Upload>,
+    clock: Arc<dyn Clock>,
+    bytes_max: u64,
+    seen: u64,
+    stall: Stall,
+}
+
+impl<B> Sending<B> {
+    pub(crate) fn new(
+        inner: B,
+        upload: &Arc<Upload>,
+        clock: &Arc<dyn Clock>,
+        bytes_max: u64,
+        stall: Duration,
+    ) -> Self {
+        let (upload, clock) = (Arc::clone(upload), Arc::clone(clock));
+        Self { inner, upload, clock, bytes_max, seen: 0, stall: Stall::new(Some(stall)) }
+    }
+}
+
+impl<B> Body for Sending<B>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let after = ready!(this.stall.poll(cx));
+                this.upload.failed(UploadFailure::Stalled);
+                return Poll::Ready(Some(Err(BodyError::Stalled(after))));
+            }
+        };
+        this.stall.reset();
+        Poll::Ready(match frame {
+            None => None,
+            Some(Err(error)) => {
+                this.upload.failed(UploadFailure::Broken);
+                Some(Err(BodyError::Broken(error)))
+            }
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                this.upload.moved(bytes, this.clock.monotonic());
+                this.seen = this.seen.saturating_add(bytes as u64);
+                if this.seen > this.bytes_max {
+                    this.upload.failed(UploadFailure::TooLarge);
+                    return Poll::Ready(Some(Err(BodyError::TooLarge(this.bytes_max))));
+                }
+                Some(Ok(frame))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A body that was held, as far as it was held, and the rest of it as it comes.
+pub(crate) struct Replay {
+    held: VecDeque<Frame<Bytes>>,
+    rest: Option<Sending<hyper::body::Incoming>>,
+    /// The share of the byte budget; given back when the body has been sent on.
+    _apart: Option<OwnedSemaphorePermit>,
+}
+
+impl Replay {
+    pub(crate) fn new(
+        held: VecDeque<Frame<Bytes>>,
+        rest: Option<Sending<hyper::body::Incoming>>,
+        apart: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self { held, rest, _apart: apart }
+    }
+}
+
+impl Body for Replay {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Some(frame) = this.held.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        match &mut this.rest {
+            Some(rest) => Pin::new(rest).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Exact only when all of it is held and no trailers follow: with an exact length the client library would send
+    /// `Content-Length` and drop the trailers.
+    fn size_hint(&self) -> SizeHint {
+        let held: u64 = self.held.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+        let rest = self.rest.as_ref().map_or(Some(0), |rest| rest.size_hint().exact());
+        match rest.filter(|_| self.held.iter().all(Frame::is_data)) {
+            Some(rest) => SizeHint::with_exact(held + rest),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+/// The answer's body, with the Story in it.
+pub(crate) struct Told {
+    inner: Answering,
+    story: Option<Story>,
+    remaining: Option<u64>,
+    stall: Stall,
+}
+
+/// Where an answer's body comes from.
+pub(crate) enum Answering {
+    /// Our own words.
+    Ours(Option<Bytes>),
+    /// The upstream's, as it comes.
+    Theirs(hyper::body::Incoming),
+}
+
+impl Told {
+    /// `silent` says that no body will follow the head, as for HEAD, 204 and 304 (RFC 9110 §6.4.1): then the story
+    /// ends well as soon as the head has been handed over.
+    pub(crate) fn new(inner: Answering, mut story: Story, silent: Silent, idle: Option<Duration>) -> Self {
+        let hint = match &inner {
+            Answering::Ours(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Answering::Theirs(body) => body.size_hint().exact(),
+        };
+        if silent == Silent::Yes || hint == Some(0) {
+            story.answered();
+        }
+        Self { inner, story: Some(story), remaining: hint, stall: Stall::new(idle) }
+    }
+
+    /// Nobody is there any more to take the answer.
+    pub(crate) fn undeliverable(mut self) {
+        if let Some(story) = &mut self.story {
+            story.note("the client had left before its answer was ready");
+        }
+    }
+
+    fn delivered(&mut self, bytes: usize) {
+        let Some(story) = &mut self.story else { return };
+        story.sent(bytes as u64);
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = remaining.saturating_sub(bytes as u64);
+            // With a known length the server never polls past the last byte, so the end must be seen here.
+            if *remaining == 0 {
+                story.answered();
+            }
+        }
+    }
+
+    fn broke(&mut self, why: &str) -> Poll<Option<Result<Frame<Bytes>, AnswerBroke>>> {
+        if let Some(mut story) = self.story.take() {
+            story.upstream_broke(why);
+        }
+        Poll::Ready(Some(Err(AnswerBroke)))
+    }
+}
+
+/// Whether an answer has a body at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silent {
+    /// Only a head is sent.
+    Yes,
+    /// A body may follow.
+    No,
+}
+
+/// The answer broke off; the connection to the client is closed so that it cannot take the part for the whole.
+#[derive(Debug, Error)]
+#[error("the answer broke off")]
+pub(crate) struct AnswerBroke;
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = AnswerBroke;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroke>>> {
+        let this = self.get_mut();
+        let polled = match &mut this.inner {
+            Answering::Ours(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Answering::Theirs(body) => Pin::new(body).poll_frame(cx),
+        };
+        let frame = match polled {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let after = ready!(this.stall.poll(cx));
+                return this.broke(&format!("the upstream sent nothing for {after:?}"));
+            }
+        };
+        this.stall.reset();
+        match frame {
+            None => {
+                if let Some(mut story) = this.story.take() {
+                    story.answered();
+                }
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => this.broke(&format!("the upstream broke off its answer: {error}")),
+            Some(Ok(frame)) => {
+                this.delivered(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Answering::Ours(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Answering::Theirs(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Answering::Ours(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Answering::Theirs(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A pause that may not last too long. The timer exists only while something is waited for.
+pub(crate) struct Stall {
+    after: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stall {
+    /// `None` allows any pause.
+    pub(crate) fn new(after: Option<Duration>) -> Self {
+        Self { after, timer: None }
+    }
+
+    /// Ready once nothing has moved for the allowed time.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        let Some(after) = self.after else { return Poll::Pending };
+        let timer =
+            self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + after)));
+        timer.as_mut().poll(cx).map(|()| after)
+    }
+
+    /// Something moved.
+    pub(crate) fn reset(&mut self) {
+        self.timer = None;
+    }
+}

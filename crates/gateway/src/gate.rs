@@ -1,0 +1,173 @@
+//! The Gate: what all requests share. The Snapshot is swapped whole; what counts and remembers outlives it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use portcullis_access::ban::BanTable;
+use portcullis_access::limit::LimitTable;
+use portcullis_access::patterns::Patterns;
+use portcullis_access::suspicion::SuspicionTable;
+use portcullis_contract::Snapshot;
+use portcullis_contract::ports::{Clock, Entropy, Events, Exposition, Publish, Readiness};
+use portcullis_model::Stage;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::metrics::Metrics;
+use crate::upstream::Upstreams;
+
+/// Slots of each limit table: 64 Ki subjects at 32 bytes each. More subjects than slots forget the quietest first.
+const LIMIT_SLOTS: usize = 1 << 16;
+/// Slots of the ban table.
+const BAN_SLOTS: usize = 1 << 14;
+/// Slots of the suspicion table: address prefixes with a recent suspicious request.
+const SUSPICION_SLOTS: usize = 1 << 13;
+/// A permit of the byte budget stands for this many buffered bytes.
+const BUDGET_UNIT_BYTES: usize = 1024;
+
+/// What the gate needs from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and table seeds.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where events go.
+    pub events: Arc<dyn Events>,
+}
+
+/// Sees every request enter every stage, beside the gate's own metrics. Tests inject faults through it.
+pub trait StageWatch: Send + Sync {
+    /// A request enters `stage`.
+    fn entered(&self, stage: Stage);
+}
+
+/// A watch that does nothing.
+pub struct NoWatch;
+
+impl StageWatch for NoWatch {
+    fn entered(&self, _: Stage) {}
+}
+
+/// Why a gate cannot be built.
+#[derive(Debug, Error)]
+pub enum GateError {
+    /// A built-in pattern does not compile.
+    #[error("a built-in pattern does not compile: {0}")]
+    Patterns(String),
+}
+
+/// What all requests share.
+pub struct Gate {
+    live: ArcSwap<Live>,
+    pub(crate) tellers: Arc<Tellers>,
+    pub(crate) memory: Memory,
+    pub(crate) patterns: Arc<Patterns>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) budget: Budget,
+}
+
+/// What a Story is told with.
+pub(crate) struct Tellers {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) events: Arc<dyn Events>,
+    pub(crate) metrics: Metrics,
+    watch: Box<dyn StageWatch>,
+}
+
+impl Tellers {
+    /// A request enters a stage: the metrics learn it first, then whoever else watches.
+    pub(crate) fn entered(&self, stage: Stage) {
+        self.metrics.stage_entered(stage);
+        self.watch.entered(stage);
+    }
+}
+
+/// What the gate remembers over requests and reloads, in tables of fixed size.
+pub(crate) struct Memory {
+    pub(crate) flood: LimitTable,
+    pub(crate) limits: LimitTable,
+    pub(crate) suspicion: SuspicionTable,
+    pub(crate) bans: BanTable,
+}
+
+/// A Snapshot and the upstream connections that belong to it.
+pub(crate) struct Live {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) pools: crate::upstream::Pools,
+}
+
+impl Gate {
+    /// Builds a gate that decides by `snapshot`. Must be called within a tokio runtime: health checks begin at once.
+    pub fn new(snapshot: Arc<Snapshot>, ports: Ports, watch: Box<dyn StageWatch>) -> Result<Self, GateError> {
+        let patterns = Patterns::new().map(Arc::new).map_err(|e| GateError::Patterns(e.to_string()))?;
+        let seed = || {
+            let mut bytes = [0; 16];
+            ports.entropy.fill(&mut bytes);
+            let both = u128::from_be_bytes(bytes);
+            [(both >> 64) as u64, both as u64]
+        };
+        let memory = Memory {
+            flood: LimitTable::new(LIMIT_SLOTS, seed()),
+            limits: LimitTable::new(LIMIT_SLOTS, seed()),
+            suspicion: SuspicionTable::new(SUSPICION_SLOTS, seed()),
+            bans: BanTable::new(BAN_SLOTS, seed()),
+        };
+        let Ports { clock, entropy, events } = ports;
+        let metrics = Metrics::new();
+        metrics.snapshots.inc();
+        let tellers = Arc::new(Tellers { clock, entropy, events, metrics, watch });
+        let upstreams = Upstreams::new(Arc::clone(&tellers));
+        let budget = Budget::new(snapshot.bounds.buffered_bytes_max);
+        let pools = upstreams.pools_for(&snapshot);
+        let live = ArcSwap::from_pointee(Live { snapshot, pools });
+        Ok(Self { live, tellers, memory, patterns, upstreams, budget })
+    }
+
+    /// What a request is decided by, from its start to its end.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// The Snapshot in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.live.load().snapshot)
+    }
+}
+
+impl Publish for Gate {
+    fn publish(&self, snapshot: Arc<Snapshot>) {
+        let pools = self.upstreams.pools_for(&snapshot);
+        self.live.store(Arc::new(Live { snapshot, pools }));
+        self.tellers.metrics.snapshots.inc();
+    }
+}
+
+impl Readiness for Gate {
+    fn obstacles(&self) -> Vec<String> {
+        self.live.load().pools.obstacles(self.tellers.clock.monotonic())
+    }
+}
+
+impl Exposition for Gate {
+    fn text(&self) -> String {
+        let active = self.memory.bans.active(self.tellers.clock.monotonic());
+        self.tellers.metrics.text(active as u64)
+    }
+}
+
+/// The byte budget of all bodies held in memory at once.
+pub(crate) struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((bytes / BUDGET_UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS))))
+    }
+
+    /// Sets `bytes` apart until the returned value is dropped; `None` when the budget is used up.
+    pub(crate) fn set_apart(&self, bytes: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
+    }
+}

@@ -1,0 +1,18 @@
+//! The data plane: every request walks through a fixed list of stages.
+//!
+//! Read [`stages`] first: the walk on one screen. [`server`] brings connections to it, [`story`] guarantees that
+//! every request ends in exactly one event. Knows no SQL, no users and no screens.
+
+mod answer;
+mod body;
+mod gate;
+mod io;
+mod metrics;
+mod refusal;
+mod server;
+pub mod stages;
+mod story;
+mod upstream;
+
+pub use gate::{Gate, GateError, NoWatch, Ports, StageWatch};
+pub use server::{Server, Stopped};

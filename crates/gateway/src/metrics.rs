@@ -1,0 +1,170 @@
+//! Counters of the data plane. Their labels come from the configuration and from fixed lists, never from a request:
+//! an attacker cannot grow them.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use portcullis_model::{Outcome, RequestEvent, Stage};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Buckets from half a millisecond to half a minute, in seconds.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    application: String,
+    route: String,
+    outcome: &'static str,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ApplicationLabels {
+    application: String,
+}
+
+/// All counters of the gate, each registered once.
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    refusals: Family<StageLabels, Counter>,
+    would_refuse: Family<StageLabels, Counter>,
+    entered: Family<StageLabels, Counter>,
+    seconds: Family<ApplicationLabels, Histogram, fn() -> Histogram>,
+    /// Requests whose story is not told yet.
+    pub(crate) stories_open: Gauge,
+    /// Open client connections.
+    pub(crate) connections: Gauge,
+    /// Connections refused by a limit or closed before a request.
+    pub(crate) connections_refused: Counter,
+    /// Open connections to upstreams.
+    pub(crate) upstream_connections: Gauge,
+    /// Requests tried a second time.
+    pub(crate) retries: Counter,
+    /// Panics that were caught.
+    pub(crate) panics: Counter,
+    /// Bans begun.
+    pub(crate) bans: Counter,
+    /// Suspicious requests that counted towards a ban.
+    pub(crate) suspicions: Counter,
+    /// Snapshots published, the first included.
+    pub(crate) snapshots: Counter,
+    /// Events that the sink failed to take.
+    pub(crate) events_lost: Counter,
+    /// Tasks alive in the runtime, read when metrics are asked for.
+    tasks: Gauge,
+    /// Bans in force, read when metrics are asked for.
+    bans_active: Gauge<u64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("portcullis");
+        let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let help = "Time from a request's head to the end of its answer";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, seconds.clone());
+        let r = &mut registry;
+        Self {
+            seconds,
+            requests: added(r, "requests", "Requests by application, route, outcome and class of status"),
+            refusals: added(r, "refusals", "Requests refused, by stage"),
+            would_refuse: added(
+                r,
+                "would_refuse",
+                "Requests that an observing part would have refused, by stage",
+            ),
+            entered: added(r, "stage_entered", "Requests that entered a stage"),
+            stories_open: added(r, "requests_in_flight", "Requests whose story is not told yet"),
+            connections: added(r, "connections", "Open client connections"),
+            connections_refused: added(
+                r,
+                "connections_refused",
+                "Client connections refused before a request",
+            ),
+            upstream_connections: added(r, "upstream_connections", "Open connections to upstreams"),
+            retries: added(r, "upstream_retries", "Requests tried a second time"),
+            panics: added(r, "panics", "Panics that were caught"),
+            bans: added(r, "bans", "Bans begun"),
+            suspicions: added(r, "suspicious_requests", "Requests that counted towards a ban"),
+            snapshots: added(r, "snapshots", "Configurations published"),
+            events_lost: added(r, "events_lost", "Events that could not be written"),
+            tasks: added(r, "runtime_tasks", "Tasks alive in the runtime"),
+            bans_active: added(r, "bans_active", "Address prefixes banned now"),
+            registry: Mutex::new(registry),
+        }
+    }
+
+    /// A request's story ended.
+    pub(crate) fn story_ended(&self, event: &RequestEvent, took: Duration) {
+        self.stories_open.dec();
+        let application = event.application.as_ref().map_or("-", |a| a.as_str()).to_owned();
+        let route = event.route.as_ref().map_or("-", |r| r.as_str()).to_owned();
+        self.seconds
+            .get_or_create(&ApplicationLabels { application: application.clone() })
+            .observe(took.as_secs_f64());
+        let labels = RequestLabels {
+            application,
+            route,
+            outcome: event.outcome.as_str(),
+            status: class(event.status),
+        };
+        self.requests.get_or_create(&labels).inc();
+        if matches!(event.outcome, Outcome::Refused | Outcome::Failed) {
+            self.refusals.get_or_create(&StageLabels { stage: event.stage.as_str() }).inc();
+        }
+    }
+
+    /// An observing part would have refused.
+    pub(crate) fn would_refuse(&self, stage: Stage) {
+        self.would_refuse.get_or_create(&StageLabels { stage: stage.as_str() }).inc();
+    }
+
+    /// A request entered a stage.
+    pub(crate) fn stage_entered(&self, stage: Stage) {
+        self.entered.get_or_create(&StageLabels { stage: stage.as_str() }).inc();
+    }
+
+    /// All metrics in OpenMetrics text form.
+    pub(crate) fn text(&self, bans_active: u64) -> String {
+        if let Ok(handle) = tokio::runtime::Handle::try_current() {
+            self.tasks.set(i64::try_from(handle.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
+        }
+        self.bans_active.set(bans_active);
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Writing to a String cannot fail; an empty page would be the honest answer if it did.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+fn added<M>(registry: &mut Registry, name: &str, help: &str) -> M
+where
+    M: prometheus_client::registry::Metric + Default + Clone,
+{
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn class(status: Option<u16>) -> &'static str {
+    match status.map(|s| s / 100) {
+        None => "none",
+        Some(1) => "1xx",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(_) => "5xx",
+    }
+}

@@ -1,0 +1,189 @@
+//! A refusal: what a stage answers when a request may not go on.
+//!
+//! It carries two reasons: the public one, which tells an attacker nothing, and the private one for the event. Turning
+//! it into an answer is the business of [`crate::answer`] alone.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use portcullis_access::patterns::Pattern;
+use portcullis_model::Blame;
+
+/// Why a request was refused.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Refusal {
+    /// The status for the client.
+    pub(crate) status: StatusCode,
+    /// What the client is told.
+    pub(crate) public: Public,
+    /// What the operator is told.
+    pub(crate) private: Cow<'static, str>,
+    /// Whose fault it is.
+    pub(crate) blame: Blame,
+    /// Extra headers, such as `Retry-After`.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The pattern of suspicious text that led to it and counts towards a ban.
+    pub(crate) suspect: Option<Pattern>,
+    /// Whether the connection must end because its framing can no longer be trusted.
+    pub(crate) close: bool,
+}
+
+/// What the client is told: a fixed set, so that no detail can slip out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Public {
+    /// The request is not one that HTTP allows, or is ambiguous.
+    Malformed,
+    /// The target or a body is larger than allowed.
+    TooLarge,
+    /// The body has a content encoding that the gate cannot look through.
+    Encoded,
+    /// No such application, route or resource.
+    NotFound,
+    /// The route exists, the method does not.
+    Method,
+    /// A credential is needed, or the one given is not good.
+    Unauthorized,
+    /// The principal lacks a permission.
+    Forbidden,
+    /// A limit is used up.
+    TooManyRequests,
+    /// An inspection or a ban stopped it.
+    Blocked,
+    /// The client took too long.
+    TooSlow,
+    /// The application failed or is not reachable.
+    Upstream,
+    /// The gate is over its own limits.
+    Busy,
+    /// The gate failed.
+    Internal,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, public: Public, blame: Blame, private: impl Into<Cow<'static, str>>) -> Self {
+        let private = private.into();
+        Self { status, public, private, blame, headers: Vec::new(), suspect: None, close: false }
+    }
+
+    /// 400: malformed or ambiguous.
+    pub(crate) fn malformed(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Public::Malformed, Blame::Client, private)
+    }
+
+    /// 414: the target is too long.
+    pub(crate) fn target_too_long(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, Public::TooLarge, Blame::Client, private)
+    }
+
+    /// 413: the body is too large.
+    pub(crate) fn body_too_large(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Public::TooLarge, Blame::Client, private).closing()
+    }
+
+    /// 400: the body's framing broke, or the client left in the middle of it.
+    pub(crate) fn broken_body(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::malformed(private).closing()
+    }
+
+    /// 415: a body that must be looked at and cannot be.
+    pub(crate) fn encoded_body(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Public::Encoded, Blame::Client, private)
+    }
+
+    /// 501: a method that the gate does not know.
+    pub(crate) fn unknown_method(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, Public::Method, Blame::Client, private)
+    }
+
+    /// 404.
+    pub(crate) fn not_found(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Public::NotFound, Blame::Client, private)
+    }
+
+    /// 405 with the methods that the route allows.
+    pub(crate) fn method(allow: HeaderValue, private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Public::Method, Blame::Client, private)
+            .with(http::header::ALLOW, allow)
+    }
+
+    /// 401 with the challenge of RFC 6750 §3.
+    pub(crate) fn unauthorized(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, Public::Unauthorized, Blame::Client, private)
+            .with(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// 403: a missing permission.
+    pub(crate) fn forbidden(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Public::Forbidden, Blame::Client, private)
+    }
+
+    /// 403: suspicious text.
+    pub(crate) fn suspicious(pattern: Pattern, private: impl Into<Cow<'static, str>>) -> Self {
+        let refusal = Self::new(StatusCode::FORBIDDEN, Public::Blocked, Blame::Client, private);
+        Self { suspect: Some(pattern), ..refusal }
+    }
+
+    /// 429 of a limit, with when to come back.
+    pub(crate) fn too_many(retry_after: Duration, private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, Public::TooManyRequests, Blame::Client, private)
+            .retry_after(retry_after)
+    }
+
+    /// 429 of a ban.
+    pub(crate) fn banned(remaining: Duration, private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, Public::Blocked, Blame::Client, private)
+            .retry_after(remaining)
+            .closing()
+    }
+
+    /// 408: the client stopped sending its body.
+    pub(crate) fn too_slow(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, Public::TooSlow, Blame::Client, private).closing()
+    }
+
+    /// 502: the upstream broke the connection or spoke no HTTP.
+    pub(crate) fn upstream_broke(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, Public::Upstream, Blame::Upstream, private)
+    }
+
+    /// 503: no server of the upstream can be asked now.
+    pub(crate) fn upstream_down(retry_after: Duration, private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Public::Upstream, Blame::Upstream, private)
+            .retry_after(retry_after)
+    }
+
+    /// 504: the upstream did not answer in time.
+    pub(crate) fn upstream_slow(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Public::Upstream, Blame::Upstream, private)
+    }
+
+    /// 503: the gate is over its own limits.
+    pub(crate) fn busy(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Public::Busy, Blame::Operator, private)
+            .retry_after(Duration::from_secs(1))
+            .closing()
+    }
+
+    /// 500: the gate itself failed.
+    pub(crate) fn internal(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Public::Internal, Blame::Us, private).closing()
+    }
+
+    /// The same refusal with one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn retry_after(self, after: Duration) -> Self {
+        // Rounded up: a client that waits exactly this long must not be refused once more.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        self.with(http::header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
+    fn closing(self) -> Self {
+        Self { close: true, ..self }
+    }
+}

@@ -1,0 +1,288 @@
+//! The public listener: connections in, one task per request, an orderly end.
+//!
+//! Each request's walk runs in a task of its own, so that a client who leaves ends the walk and not its Story, and a
+//! panic ends one request and nothing else.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::{Method, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use portcullis_contract::snapshot::{Bounds, Texts};
+use portcullis_model::Stage;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::answer::{self, Form};
+use crate::body::Told;
+use crate::gate::{Gate, Live};
+use crate::io::ClientIo;
+use crate::refusal::Refusal;
+use crate::stages::accept::{self, Connections};
+use crate::stages::{self, Arrived, Reply, Scope, Target, suspicion};
+use crate::story::{Kind, Story};
+
+/// Smallest read buffer that the HTTP library accepts, in bytes.
+const READ_BUFFER_BYTES_MIN: usize = 8192;
+/// Pause after `accept` failed, usually because the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The public listener, bound and ready to serve.
+pub struct Server {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+/// How serving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every open request was finished.
+    Drained,
+    /// Some requests were cut off when `bounds.drain_timeout` was over.
+    CutOff,
+}
+
+/// What connections and requests share.
+struct Shared {
+    gate: Arc<Gate>,
+    connections: Arc<Connections>,
+    tasks: TaskTracker,
+    /// Asks connections to end after their present request.
+    stop: CancellationToken,
+    /// Ends whatever is still there.
+    cut: CancellationToken,
+    turned_away: Sampler,
+}
+
+/// The request was cut off at shutdown: the connection ends without an answer.
+#[derive(Debug, Error)]
+#[error("the request was cut off")]
+struct CutOff;
+
+impl Server {
+    /// Binds the listener; port 0 lets the system choose.
+    pub async fn bind(gate: Arc<Gate>, address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let shared = Shared {
+            gate,
+            connections: Arc::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            turned_away: Sampler::default(),
+        };
+        Ok(Self { listener, shared: Arc::new(shared) })
+    }
+
+    /// The address that was bound.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`, then lets open requests finish for at most `bounds.drain_timeout`.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
+        let Self { listener, shared } = self;
+        let accepting = async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, peer)) => {
+                        shared.tasks.spawn(connection(Arc::clone(&shared), stream, peer));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stop => {}
+            () = accepting => {}
+        }
+        drop(listener);
+        shared.stop.cancel();
+        shared.tasks.close();
+        let patience = shared.gate.snapshot().bounds.drain_timeout;
+        if tokio::time::timeout(patience, shared.tasks.wait()).await.is_ok() {
+            return Stopped::Drained;
+        }
+        shared.cut.cancel();
+        shared.tasks.wait().await;
+        Stopped::CutOff
+    }
+}
+
+/// One client connection, from the `accept` stage to its end.
+async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    let gate = &shared.gate;
+    let admitted = catch_unwind(AssertUnwindSafe(|| {
+        gate.tellers.entered(Stage::Accept);
+        accept::admit(gate, &shared.connections, peer.ip())
+    }));
+    let _admitted = match admitted {
+        Ok(Ok(admitted)) => admitted,
+        Ok(Err(why)) => return shared.turn_away(peer.ip(), Refusal::busy(why)),
+        Err(_panic) => {
+            gate.tellers.metrics.panics.inc();
+            return shared.turn_away(peer.ip(), Refusal::internal("stage `accept` broke"));
+        }
+    };
+    // A small answer must not wait for more to come.
+    let _ = stream.set_nodelay(true);
+    let bounds = gate.snapshot().bounds.clone();
+    let service = {
+        let shared = Arc::clone(&shared);
+        service_fn(move |request| handle(Arc::clone(&shared), request, peer))
+    };
+    let io = ClientIo::new(stream, bounds.client_stall_timeout);
+    let serving = http_settings(&bounds).serve_connection(io, service);
+    tokio::pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = shared.stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = serving => served,
+                () = shared.cut.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = served
+        && error.is_parse()
+    {
+        // The HTTP library has answered 400 or 431 by itself; the event is ours to record.
+        let mut story = Story::begin(&gate.tellers, Kind::Connection, peer.ip());
+        story.refused(&Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
+    }
+}
+
+fn http_settings(bounds: &Bounds) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_timeout)
+        .max_buf_size(bounds.head_bytes_max.max(READ_BUFFER_BYTES_MIN))
+        .max_headers(bounds.headers_max)
+        .half_close(false);
+    http
+}
+
+/// Hands a request to its own task and waits for the answer. When the client leaves, the library drops this future,
+/// which the task notices.
+async fn handle(
+    shared: Arc<Shared>,
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<Told>, CutOff> {
+    let (answer_to, answer) = oneshot::channel();
+    let tasks = shared.tasks.clone();
+    tasks.spawn(serve(shared, request, peer, answer_to));
+    answer.await.map_err(|_| CutOff)
+}
+
+/// One request, from its head to its answer. The Story begins here and ends when it is dropped, on every path.
+async fn serve(
+    shared: Arc<Shared>,
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+    mut answer_to: oneshot::Sender<Response<Told>>,
+) {
+    let gate = &shared.gate;
+    let mut story = Story::begin(&gate.tellers, Kind::Request, peer.ip());
+    let live = gate.live();
+    let (head, body) = request.into_parts();
+    let method = head.method.clone();
+    let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
+    let mut target = None;
+    let walked = {
+        let walk = Box::pin(stages::walk(scope, Arrived { head, body, peer }, &mut target, &mut story));
+        let mut walk = AssertUnwindSafe(walk).catch_unwind();
+        tokio::select! {
+            biased;
+            walked = &mut walk => Some(walked),
+            () = answer_to.closed() => None,
+            () = shared.cut.cancelled() => None,
+        }
+    };
+    let reply = match walked {
+        None => {
+            story.note("the client left, or the gate stopped, before there was an answer");
+            return;
+        }
+        Some(Ok(Ok(reply))) => reply,
+        Some(Ok(Err(refusal))) => refuse(scope, &refusal, target.as_ref(), &method, &mut story),
+        Some(Err(_panic)) => {
+            gate.tellers.metrics.panics.inc();
+            let refusal = Refusal::internal(format!("stage `{}` broke", story.stage()));
+            refuse(scope, &refusal, target.as_ref(), &method, &mut story)
+        }
+    };
+    if let Err(response) = answer_to.send(reply.told_by(story)) {
+        response.into_body().undeliverable();
+    }
+}
+
+/// The one place where a refusal becomes an answer, is told, and counts towards a ban.
+fn refuse(
+    scope: Scope<'_>,
+    refusal: &Refusal,
+    target: Option<&Target>,
+    method: &Method,
+    story: &mut Story,
+) -> Reply {
+    story.refused(refusal);
+    if let Some(pattern) = refusal.suspect {
+        suspicion::count(scope, pattern, story);
+    }
+    let form = target.map_or(scope.form, |target| scope.form.on(target.route.kind));
+    let response = match texts(scope.live, target, story) {
+        Some(texts) => answer::refuse(refusal, form, texts, story.id()),
+        None => answer::refuse(refusal, form, &Texts::default(), story.id()),
+    };
+    stages::refused(response, method)
+}
+
+/// The texts of the application that the request was for, also when it was refused before routing.
+fn texts<'a>(live: &'a Live, target: Option<&'a Target>, story: &Story) -> Option<&'a Texts> {
+    let by_host = || live.snapshot.application_for(story.host()?);
+    let application = target.map(|target| &target.application).or_else(by_host);
+    application.map(|application| &application.texts)
+}
+
+impl Shared {
+    /// A connection was not served: every one is counted, at most one in a second is told, so that a flood of
+    /// connections cannot become a flood of events.
+    fn turn_away(&self, peer: IpAddr, refusal: Refusal) {
+        let tellers = &self.gate.tellers;
+        tellers.metrics.connections_refused.inc();
+        let second = tellers.clock.monotonic().0 / 1_000_000_000;
+        if self.turned_away.is_first_in(second) {
+            Story::begin(tellers, Kind::Connection, peer).refused(&refusal);
+        }
+    }
+}
+
+/// Lets the first of each second through.
+struct Sampler(AtomicU64);
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Sampler {
+    fn is_first_in(&self, second: u64) -> bool {
+        self.0.swap(second, Ordering::Relaxed) != second
+    }
+}

@@ -1,0 +1,131 @@
+//! The walk of a request, on one screen. Each stage is one file with a head that says what it decides, what it may
+//! read and what it answers.
+//!
+//! `accept` comes before (see [`accept`]: a connection is not yet a request) and `account` after (the Story is told
+//! when it is dropped, see [`crate::story`]).
+
+pub(crate) mod accept;
+mod address;
+mod authenticate;
+mod authorize;
+mod flood;
+mod forward;
+mod inspect_body;
+mod inspect_head;
+mod limit;
+mod normalize;
+mod record;
+mod respond;
+mod route;
+pub(crate) mod suspicion;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use portcullis_contract::snapshot::OnError;
+use portcullis_model::Stage;
+
+pub(crate) use normalize::Arrived;
+pub(crate) use respond::{Reply, refused};
+pub(crate) use route::Target;
+
+use crate::answer::Form;
+use crate::gate::{Gate, Live};
+use crate::refusal::Refusal;
+use crate::story::Story;
+
+/// What a request is decided by: the same gate and the same Snapshot from its first stage to its last.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) live: &'a Live,
+    /// The form of answer that the client asks for.
+    pub(crate) form: Form,
+}
+
+/// Walks one request through all stages. `target` is left behind so that a refusal is worded for its application.
+pub(crate) async fn walk(
+    scope: Scope<'_>,
+    arrived: Arrived,
+    target: &mut Option<Target>,
+    story: &mut Story,
+) -> Result<Reply, Refusal> {
+    let request = normalize::read_once(scope, arrived, story)?;
+    let client = address::locate(scope, &request, story)?;
+    flood::take(scope, &client, story)?;
+    let target = target.insert(route::find(scope, &request, story)?);
+    inspect_head::look(scope, &request, target, story)?;
+    let principal = authenticate::identify(scope, &request, target, story)?;
+    let limited = limit::take(scope, &client, target, &principal, story)?;
+    let permit = authorize::judge(target, principal, story)?;
+    let inspected = inspect_body::look(scope, request, target, story).await?;
+    let recorded = record::intend(&permit, story)?;
+    let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;
+    Ok(respond::fit(scope, answer, target, &limited, story))
+}
+
+/// What happens when a stage itself breaks (a panic) or runs out of time.
+///
+/// Everything fails closed but inspection, whose route may say `on_error = "allow"`. The client always gets an answer
+/// and the Story is always told; other requests never notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The connection is closed without an answer: there is no request to answer yet.
+    Close,
+    /// 500; the request does not go on.
+    Deny,
+    /// 500, or on with the request when the route says `on_error = "allow"`.
+    AsTheRouteSays,
+    /// The answer has gone out already: it stands, and the event is recorded all the same.
+    Record,
+}
+
+/// The table: one row per stage.
+pub const WHEN_BROKEN: [(Stage, Broken); 14] = [
+    (Stage::Accept, Broken::Close),
+    (Stage::Normalize, Broken::Deny),
+    (Stage::Address, Broken::Deny),
+    (Stage::Flood, Broken::Deny),
+    (Stage::Route, Broken::Deny),
+    (Stage::InspectHead, Broken::AsTheRouteSays),
+    (Stage::Authenticate, Broken::Deny),
+    (Stage::Limit, Broken::Deny),
+    (Stage::Authorize, Broken::Deny),
+    (Stage::InspectBody, Broken::AsTheRouteSays),
+    (Stage::Record, Broken::Deny),
+    (Stage::Forward, Broken::Deny),
+    (Stage::Respond, Broken::Deny),
+    (Stage::Account, Broken::Record),
+];
+
+/// Runs an inspection so that its own failure ends as the route says, not as a panic.
+fn guarded(
+    on_error: OnError,
+    story: &mut Story,
+    inspect: impl FnOnce(&mut Story) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    if let Ok(judged) = catch_unwind(AssertUnwindSafe(|| inspect(story))) {
+        return judged;
+    }
+    story.tellers().metrics.panics.inc();
+    match on_error {
+        OnError::Allow => {
+            story.note("the inspection broke; the route says to go on");
+            Ok(())
+        }
+        OnError::Deny => Err(Refusal::internal("the inspection broke")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_has_its_row_and_only_inspection_may_fail_open() {
+        let rows: Vec<Stage> = WHEN_BROKEN.iter().map(|(stage, _)| *stage).collect();
+        assert_eq!(rows, Stage::ALL);
+        let open: Vec<Stage> =
+            WHEN_BROKEN.iter().filter(|(_, b)| *b == Broken::AsTheRouteSays).map(|(s, _)| *s).collect();
+        assert_eq!(open, [Stage::InspectHead, Stage::InspectBody]);
+    }
+}

@@ -1,0 +1,225 @@
+//! `forward`: the request goes to the upstream. It takes a Permit, an Inspected and a Recorded, so it cannot be called
+//! without all three.
+//!
+//! Removes our credentials and adds the identity that was verified. Chooses a server, tries a safe request once more
+//! when its server did not answer. Answers 502, 503 or 504 when no server does.
+
+use std::error::Error as _;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, request};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use portcullis_model::{Principal, Stage};
+
+use crate::body::{RequestBody, UploadFailure};
+use crate::refusal::Refusal;
+use crate::stages::Scope;
+use crate::stages::address::Client;
+use crate::stages::authorize::Permit;
+use crate::stages::inspect_body::Inspected;
+use crate::stages::normalize::{Request, Trailers};
+use crate::stages::record::Recorded;
+use crate::stages::route::Target;
+use crate::story::Story;
+use crate::upstream::{Attempt, Pool, Server};
+
+/// What the upstream answered, and to what.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) method: Method,
+}
+
+/// What is sent, apart from the server's address.
+struct Outbound {
+    method: Method,
+    path_and_query: String,
+    headers: HeaderMap,
+}
+
+/// Sends the request and waits for the head of the answer.
+pub(crate) async fn send(
+    scope: Scope<'_>,
+    client: &Client,
+    target: &Target,
+    permit: Permit,
+    inspected: Inspected,
+    Recorded { .. }: Recorded,
+    story: &mut Story,
+) -> Result<Answer, Refusal> {
+    story.enter(Stage::Forward);
+    let Inspected { request, body } = inspected;
+    let pool = scope.live.pools.of(&target.application.name);
+    let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
+    let repeatable = request.method.is_safe() && body.is_end_stream();
+    let outbound = outbound(request, client, &permit, story);
+    let clock = &scope.gate.tellers.clock;
+    let began = clock.monotonic();
+    pool.retries.earn();
+    let mut attempt = next_attempt(scope, pool, None)?;
+    let mut asked = ask(scope, target, &mut attempt, &outbound, body, story).await;
+    if let Err(failure) = &asked
+        && repeatable
+        && failure.repeat == Repeat::Sensible
+        && pool.retries.spend()
+    {
+        scope.gate.tellers.metrics.retries.inc();
+        story.note(format!("tried again: {}", failure.refusal.private));
+        let mut second = next_attempt(scope, pool, Some(&attempt))?;
+        asked = ask(scope, target, &mut second, &outbound, no_body(), story).await;
+    }
+    let took = clock.monotonic().since(began);
+    story.upstream_took(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    let response = asked.map_err(|failure| failure.refusal)?;
+    story.pass(response.status().as_str().to_owned());
+    Ok(Answer { response, method: outbound.method })
+}
+
+fn next_attempt(scope: Scope<'_>, pool: &Pool, not: Option<&Attempt>) -> Result<Attempt, Refusal> {
+    let now = scope.gate.tellers.clock.monotonic();
+    let down =
+        |wait| Refusal::upstream_down(wait, "no server of the upstream is healthy, or its circuit is open");
+    pool.attempt(now, not).map_err(down)
+}
+
+/// A request that got no answer.
+struct Failure {
+    refusal: Refusal,
+    repeat: Repeat,
+}
+
+/// Whether asking again could help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// The server did not answer; another one, or the same a moment later, may.
+    Sensible,
+    /// The client is at fault, or has waited long enough.
+    Pointless,
+}
+
+/// Asks one server once.
+async fn ask(
+    scope: Scope<'_>,
+    target: &Target,
+    attempt: &mut Attempt,
+    outbound: &Outbound,
+    body: RequestBody,
+    story: &Story,
+) -> Result<Response<Incoming>, Failure> {
+    let request = outbound.to(attempt.server(), body).map_err(|error| Failure {
+        refusal: Refusal::internal(format!("the request cannot be written: {error}")),
+        repeat: Repeat::Pointless,
+    })?;
+    let clock = &scope.gate.tellers.clock;
+    let mut asking = pin!(attempt.server().client.request(request));
+    let began = clock.monotonic();
+    let patience = target.route.response_timeout;
+    let asked = loop {
+        // While the client still uploads, the upstream is given its time from the last byte on.
+        let since = began.max(story.upload().last_progress());
+        let left = patience.saturating_sub(clock.monotonic().since(since));
+        if left.is_zero() {
+            break None;
+        }
+        if let Ok(asked) = tokio::time::timeout(left, &mut asking).await {
+            break Some(asked);
+        }
+    };
+    let now = clock.monotonic();
+    let failure = match asked {
+        Some(Ok(response)) => {
+            attempt.succeeded();
+            return Ok(response);
+        }
+        None => no_answer_in(patience),
+        Some(Err(error)) => match story.upload().failure() {
+            // Not the server's fault: its breaker hears nothing of it.
+            Some(failure) => return Err(clients_fault(failure)),
+            None => no_answer(&error),
+        },
+    };
+    attempt.failed(now);
+    Err(failure)
+}
+
+fn no_answer_in(patience: Duration) -> Failure {
+    let refusal = Refusal::upstream_slow(format!("no answer within {patience:?}"));
+    Failure { refusal, repeat: Repeat::Pointless }
+}
+
+fn clients_fault(failure: UploadFailure) -> Failure {
+    let refusal = match failure {
+        UploadFailure::Stalled => Refusal::too_slow("the client stopped sending its body"),
+        UploadFailure::TooLarge => Refusal::body_too_large("the body is larger than `body_bytes_max`"),
+        UploadFailure::Broken => Refusal::broken_body("the body's framing broke or the client left"),
+    };
+    Failure { refusal, repeat: Repeat::Pointless }
+}
+
+fn no_answer(error: &hyper_util::client::legacy::Error) -> Failure {
+    let mut why = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        why = format!("{why}: {cause}");
+        source = cause.source();
+    }
+    let refusal = if error.is_connect() {
+        Refusal::upstream_down(Duration::from_secs(1), why)
+    } else {
+        Refusal::upstream_broke(why)
+    };
+    Failure { refusal, repeat: Repeat::Sensible }
+}
+
+fn no_body() -> RequestBody {
+    Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The request as the upstream gets it: our credentials removed, the verified identity added.
+fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -> Outbound {
+    let path_and_query = request.path_and_query();
+    let Request { method, host_header, trailers, mut headers, peer, .. } = request;
+    for name in permit.carried_by() {
+        headers.remove(name);
+    }
+    let host = host_header.clone();
+    headers.insert(header::HOST, host_header);
+    if trailers == Trailers::Taken {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    let hops = if client.address == peer.ip().to_canonical() {
+        client.address.to_string()
+    } else {
+        format!("{}, {}", client.address, peer.ip().to_canonical())
+    };
+    put(&mut headers, "x-forwarded-for", &hops);
+    headers.insert(HeaderName::from_static("x-forwarded-host"), host);
+    put(&mut headers, "x-forwarded-proto", "http");
+    put(&mut headers, "x-portcullis-request-id", &story.id().to_string());
+    if let Principal::ApiKey(key) = permit.principal() {
+        let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();
+        put(&mut headers, "x-portcullis-user", &key.owner);
+        put(&mut headers, "x-portcullis-roles", &roles.join(","));
+        put(&mut headers, "x-portcullis-permissions", &key.permissions.to_string());
+    }
+    Outbound { method, path_and_query, headers }
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+impl Outbound {
+    fn to(&self, server: &Server, body: RequestBody) -> Result<request::Request<RequestBody>, http::Error> {
+        let mut request = request::Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = server.uri(&self.path_and_query)?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+}

@@ -1,0 +1,422 @@
+//! `normalize`: the one reading of a request. What is ambiguous is refused, never guessed.
+//!
+//! Reads method, target, `Host` and headers. Answers 400, 414 or 501. From here on everybody, the upstream included,
+//! sees the same path: percent-encoding is undone where it means nothing and kept in one spelling where it means
+//! something. Headers that only we may set, and those of the connection itself, are gone, always.
+//!
+//! The strict reading of the raw head before the HTTP library comes with the strict front.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::Authority;
+use http::{Method, request};
+use hyper::body::Incoming;
+use portcullis_access::patterns::Pattern;
+use portcullis_model::Stage;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::refusal::Refusal;
+use crate::stages::Scope;
+use crate::story::Story;
+
+/// Methods that the gate passes on. TRACE and CONNECT are never wanted behind a gate.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Names that say who someone is or where they come from: only we may say that to the upstream.
+const OURS: &str = "x-portcullis-";
+
+/// A head as the HTTP library read it, and the body that follows.
+pub(crate) struct Arrived {
+    pub(crate) head: request::Parts,
+    pub(crate) body: Incoming,
+    pub(crate) peer: SocketAddr,
+}
+
+/// A request in its one reading.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: Path,
+    /// The query without its `?`, as it came.
+    pub(crate) query: Option<Box<str>>,
+    /// The host without port, lower case.
+    pub(crate) host: Box<str>,
+    /// The `Host` header as it came, for the upstream.
+    pub(crate) host_header: HeaderValue,
+    /// What the peer claims about earlier hops; believed by `address` alone, and only from trusted proxies.
+    pub(crate) forwarded_for: Vec<IpAddr>,
+    /// Whether the client takes trailers (RFC 9110 §10.1.4).
+    pub(crate) trailers: Trailers,
+    /// The end-to-end headers.
+    pub(crate) headers: HeaderMap,
+    /// Taken out by `inspect_body`.
+    pub(crate) body: Option<Incoming>,
+    pub(crate) peer: SocketAddr,
+}
+
+/// Whether trailers are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trailers {
+    /// The client said `TE: trailers`.
+    Taken,
+    /// It did not.
+    Dropped,
+}
+
+/// A path in its one reading.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    /// As the upstream gets it.
+    pub(crate) wire: String,
+    /// With all percent-encoding undone, for matching against routes and for inspection.
+    pub(crate) decoded: String,
+}
+
+/// Reads the request once and for all.
+pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -> Result<Request, Refusal> {
+    let Arrived { head, body, peer } = arrived;
+    story.enter(Stage::Normalize);
+    story.saw_head(head.method.as_str(), None, head.uri.path());
+    read_ids(&head.headers, story);
+    let bounds = &scope.live.snapshot.bounds;
+    if head.uri.to_string().len() > bounds.target_bytes_max {
+        return Err(Refusal::target_too_long("the target is longer than `bounds.target_bytes_max`"));
+    }
+    if !METHODS.contains(&head.method) {
+        return Err(Refusal::unknown_method(format!("the method `{}` is not passed on", head.method)));
+    }
+    let (host, host_header) = one_host(&head)?;
+    story.saw_head(head.method.as_str(), Some(&host), head.uri.path());
+    let path = one_path(head.uri.path())?;
+    story.saw_head(head.method.as_str(), Some(&host), &path.wire);
+    let mut headers = head.headers;
+    let trailers = if lists(&headers, &header::TE, "trailers") { Trailers::Taken } else { Trailers::Dropped };
+    let forwarded_for = forwarded_for(&headers);
+    strip(&mut headers);
+    trace(&mut headers, story);
+    story.pass("");
+    let query = head.uri.query().map(Into::into);
+    let (method, body) = (head.method, Some(body));
+    Ok(Request { method, path, query, host, host_header, forwarded_for, trailers, headers, body, peer })
+}
+
+/// One `Host`, and an absolute target that agrees with it (RFC 9112 §3.2).
+fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next().ok_or_else(|| Refusal::malformed("there is no `Host`"))?;
+    if hosts.next().is_some() {
+        return Err(Refusal::malformed("there is more than one `Host`"));
+    }
+    let odd = || Refusal::malformed("`Host` is not a host");
+    let authority: Authority = host.to_str().map_err(|_| odd())?.parse().map_err(|_| odd())?;
+    if authority.host().is_empty() || authority.as_str().contains('@') {
+        return Err(odd());
+    }
+    let same = |target: &Authority| target.as_str().eq_ignore_ascii_case(authority.as_str());
+    if head.uri.authority().is_some_and(|target| !same(target)) {
+        return Err(Refusal::malformed("the absolute target names another host than `Host`"));
+    }
+    Ok((authority.host().to_ascii_lowercase().into(), host.clone()))
+}
+
+/// Why a path has more than one reading.
+fn ambiguous(why: &str) -> Refusal {
+    Refusal::malformed(format!("the path has more than one reading: {why}"))
+}
+
+/// One reading of a path. Refused: dot segments, empty segments, back-slashes, `;`, control characters, encoded slashes,
+/// a percent-encoding within a percent-encoding, and bytes that are not UTF-8 (overlong forms among them).
+fn one_path(raw: &str) -> Result<Path, Refusal> {
+    let mut wire = String::with_capacity(raw.len());
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    if rest.first() != Some(&b'/') {
+        return Err(ambiguous("it does not begin with `/`"));
+    }
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            literal(byte, &mut wire, &mut decoded)?;
+            continue;
+        }
+        let [high, low, after @ ..] = rest else { return Err(ambiguous("it ends within `%XX`")) };
+        let value = hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low);
+        let value = value.ok_or_else(|| ambiguous("`%` without two hexadecimal digits"))?;
+        rest = after;
+        let twice = value == b'%' && matches!(rest, [a, b, ..] if hex(*a).is_some() && hex(*b).is_some());
+        if twice {
+            return Err(ambiguous("it is encoded twice"));
+        }
+        encoded(value, &mut wire, &mut decoded)?;
+    }
+    let decoded = String::from_utf8(decoded).map_err(|_| ambiguous("it is not UTF-8"))?;
+    let last = decoded.split('/').count() - 1;
+    for (at, segment) in decoded.split('/').enumerate().skip(1) {
+        match segment {
+            "." => return Err(ambiguous("it has a dot segment")),
+            // No client sends this by itself: it counts as a guide pattern does.
+            ".." => {
+                let suspect = Some(Pattern::ParentSlash);
+                return Err(Refusal { suspect, ..ambiguous("it has a dot segment") });
+            }
+            "" if at != last => return Err(ambiguous("it has an empty segment")),
+            _ => {}
+        }
+    }
+    Ok(Path { wire, decoded })
+}
+
+fn literal(byte: u8, wire: &mut String, decoded: &mut Vec<u8>) -> Result<(), Refusal> {
+    match byte {
+        b'\\' => return Err(ambiguous("it has a back-slash")),
+        b';' => return Err(ambiguous("it has a path parameter (`;`)")),
+        b'/' => wire.push('/'),
+        _ if is_path_character(byte) => wire.push(char::from(byte)),
+        0..0x20 | 0x7f => return Err(ambiguous("it has a control character")),
+        _ => push_encoded(byte, wire),
+    }
+    decoded.push(byte);
+    Ok(())
+}
+
+fn encoded(value: u8, wire: &mut String, decoded: &mut Vec<u8>) -> Result<(), Refusal> {
+    match value {
+        b'/' | b'\\' => return Err(ambiguous("it has an encoded slash")),
+        0..0x20 | 0x7f => return Err(ambiguous("it has an encoded control character")),
+        // RFC 3986 §6.2.2.2: unreserved characters mean the same encoded or not.
+        _ if is_unreserved(value) => wire.push(char::from(value)),
+        _ => push_encoded(value, wire),
+    }
+    decoded.push(value);
+    Ok(())
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 §3.3 `pchar`, without the `;` that was refused before.
+fn is_path_character(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
+}
+
+fn push_encoded(byte: u8, wire: &mut String) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    wire.push('%');
+    wire.push(digit(byte >> 4));
+    wire.push(digit(byte & 0xf));
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+/// Addresses of `X-Forwarded-For`, left to right over all its lines; unreadable entries end the reading from the left,
+/// because what stands before them can be anybody's invention.
+fn forwarded_for(headers: &HeaderMap) -> Vec<IpAddr> {
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let entries: Vec<&str> =
+        lines.flat_map(|l| l.to_str().unwrap_or("?").split(',')).map(str::trim).collect();
+    let readable = entries.iter().rev().map_while(|entry| address_of(entry));
+    let mut addresses: Vec<IpAddr> = readable.collect();
+    addresses.reverse();
+    addresses
+}
+
+/// An address with or without port and brackets.
+fn address_of(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|e| e.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|s| s.ip()))
+}
+
+/// Takes away what is not end-to-end and what only we may say.
+fn strip(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    // A client may not make us drop what other stages decide by (Connection: authorization).
+    let protected = [header::HOST, header::AUTHORIZATION, header::COOKIE, header::CONTENT_LENGTH];
+    for name in nominated.iter().filter(|name| !protected.contains(name)) {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP.iter().chain([&header::HOST, &header::EXPECT, &header::FORWARDED]) {
+        headers.remove(name);
+    }
+    // CGI and WSGI servers read `X_Portcullis_User` as `X-Portcullis-User`, so no underscore passes.
+    let unwanted =
+        |name: &str| name.starts_with(OURS) || name.starts_with("x-forwarded-") || name.contains('_');
+    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+    for name in unwanted.iter().chain([&HeaderName::from_static("x-real-ip")]) {
+        headers.remove(name);
+    }
+}
+
+/// Whether a comma-separated header lists `token`.
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    values.any(|value| value.trim().eq_ignore_ascii_case(token))
+}
+
+/// The client's own request id, when it is well-formed.
+fn read_ids(headers: &HeaderMap, story: &mut Story) {
+    let id = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    if let Some(id) = id.filter(|id| id.bytes().all(|b| b.is_ascii_graphic())) {
+        story.saw_client_id(id);
+    }
+}
+
+/// Passes a well-formed trace on and begins one otherwise, so that the upstream's log always has one to join.
+fn trace(headers: &mut HeaderMap, story: &mut Story) {
+    let passed_on = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(trace_id);
+    if let Some(trace) = passed_on {
+        story.saw_trace(trace);
+        return;
+    }
+    let mut random = [0; 8];
+    story.tellers().entropy.fill(&mut random);
+    let (trace, span) = (story.id().to_string(), u64::from_be_bytes(random).max(1));
+    let begun = HeaderValue::from_str(&format!("00-{trace}-{span:016x}-00"));
+    headers.remove(TRACESTATE);
+    if let Ok(begun) = begun {
+        headers.insert(TRACEPARENT, begun);
+        story.saw_trace(&trace);
+    }
+}
+
+/// The trace id of a `traceparent` of version 00 (W3C Trace Context §3.2).
+pub(crate) fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut parts = traceparent.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let lower_hex = |t: &str| t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let well_formed = version == "00"
+        && (trace.len(), parent.len(), flags.len()) == (32, 16, 2)
+        && [trace, parent, flags].into_iter().all(lower_hex)
+        && [trace, parent].into_iter().all(|id| id.bytes().any(|b| b != b'0'));
+    (well_formed && parts.next().is_none()).then_some(trace)
+}
+
+impl Request {
+    /// What the upstream is asked for: the path that was judged, and the query as it came.
+    pub(crate) fn path_and_query(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path.wire),
+            None => self.path.wire.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path_of(target: &str) -> Result<Path, String> {
+        let uri: http::Uri = target.parse().map_err(|_| "not a URI".to_owned())?;
+        one_path(uri.path()).map_err(|refusal| refusal.private.into_owned())
+    }
+
+    #[track_caller]
+    fn check(target: &str, wire: &str, decoded: &str) {
+        assert_eq!(path_of(target), Ok(Path { wire: wire.into(), decoded: decoded.into() }), "{target}");
+    }
+
+    #[track_caller]
+    fn refused(target: &str, why: &str) {
+        let refusal = path_of(target).expect_err(target);
+        assert!(refusal.contains(why), "{target}: {refusal}");
+    }
+
+    #[test]
+    fn one_path_has_one_spelling() {
+        check("/", "/", "/");
+        check("/api/tasks/", "/api/tasks/", "/api/tasks/");
+        check("/%61pi/%7euser", "/api/~user", "/api/~user");
+        check("/a%20b%c3%a9", "/a%20b%C3%A9", "/a bé");
+        check("/a:b@c,d=e", "/a:b@c,d=e", "/a:b@c,d=e");
+        check("/100%25", "/100%25", "/100%");
+    }
+
+    #[test]
+    fn what_two_servers_could_read_in_two_ways_is_refused() {
+        refused("/a/../b", "dot segment");
+        refused("/a/%2e%2e/b", "dot segment");
+        refused("/a/%2E./b", "dot segment");
+        refused("/./a", "dot segment");
+        refused("/a//b", "empty segment");
+        refused("//a", "empty segment");
+        refused("/a%2fb", "encoded slash");
+        refused("/a%5Cb", "encoded slash");
+        refused("/a;b=c/d", "path parameter");
+        refused("/a%00", "control character");
+        refused("/a%0d%0ab", "control character");
+        refused("/a%252e%252e/b", "encoded twice");
+        refused("/a%c0%ae", "not UTF-8");
+        refused("/a%ff", "not UTF-8");
+        refused("/a%zz", "two hexadecimal digits");
+        refused("/a%4", "ends within");
+    }
+
+    #[test]
+    fn forged_headers_do_not_survive_in_any_spelling() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-portcullis-user",
+            "x_portcullis_user",
+            "x-portcullis_roles",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-real-ip",
+            "forwarded",
+            "keep-alive",
+            "te",
+            "x-named",
+            "x-kept",
+            "authorization",
+        ] {
+            headers.insert(HeaderName::from_static(name), "v".parse().unwrap());
+        }
+        headers.insert(header::CONNECTION, "x-named, Authorization".parse().unwrap());
+        strip(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["authorization", "x-kept"]);
+    }
+
+    #[test]
+    fn an_unreadable_hop_hides_what_stands_before_it() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "6.6.6.6, unknown, 192.0.2.1".parse().unwrap());
+        headers.append("x-forwarded-for", "[2001:db8::1], 192.0.2.2:80".parse().unwrap());
+        let expected: Vec<IpAddr> =
+            ["192.0.2.1", "2001:db8::1", "192.0.2.2"].iter().map(|a| a.parse().unwrap()).collect();
+        assert_eq!(forwarded_for(&headers), expected);
+    }
+
+    #[test]
+    fn a_trace_is_taken_only_when_well_formed() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(trace_id(good), Some("0af7651916cd43dd8448eb211c80319c"));
+        assert_eq!(trace_id(&good.to_uppercase()), None);
+        assert_eq!(trace_id("00-00000000000000000000000000000000-b7ad6b7169203331-01"), None);
+        assert_eq!(trace_id(&format!("{good}-x")), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! `respond`: the upstream's answer is made fit for the client.
+//!
+//! Takes away what belongs to the connection and what tells an attacker about the upstream; replaces the body of a 5xx
+//! by our own words (RQ-09); adds the request's id and the RateLimit headers. Refuses nothing but an answer that makes
+//! no sense after a gate. Response rules, masking and security headers come with their issues.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use portcullis_model::Stage;
+
+use crate::answer;
+use crate::body::{Answering, Silent, Told};
+use crate::stages::Scope;
+use crate::stages::forward::Answer;
+use crate::stages::limit::Limited;
+use crate::stages::route::Target;
+use crate::story::Story;
+
+/// Headers of one connection (RFC 9110 §7.6.1), and those that only tell an attacker what to look for.
+const UNWANTED: [&str; 15] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+    "server",
+    "x-powered-by",
+    "x-aspnet-version",
+    "x-aspnetmvc-version",
+    "x-generator",
+    "x-runtime",
+    "x-debug-token",
+    "x-debug-token-link",
+    // A worker with a wider scope could answer for paths of ours.
+    "service-worker-allowed",
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An answer on its way to the client; the Story goes into its body.
+pub(crate) struct Reply {
+    response: Response<Answering>,
+    silent: Silent,
+    idle: Option<Duration>,
+}
+
+/// Makes an upstream's answer fit for the client.
+pub(crate) fn fit(
+    scope: Scope<'_>,
+    answer: Answer,
+    target: &Target,
+    limited: &Limited,
+    story: &mut Story,
+) -> Reply {
+    story.enter(Stage::Respond);
+    let Answer { response, method } = answer;
+    let (mut head, body) = response.into_parts();
+    let form = scope.form.on(target.route.kind);
+    let mut response = if head.status.is_server_error() {
+        story.note("the upstream's own words were replaced");
+        let mut ours = answer::instead_of_upstream(head.status, form, story.id());
+        if let Some(after) = head.headers.remove(header::RETRY_AFTER) {
+            ours.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        ours.map(|bytes| Answering::Ours(Some(bytes)))
+    } else {
+        strip(&mut head.headers);
+        // The version of the upstream's connection says nothing about ours.
+        head.version = http::Version::HTTP_11;
+        Response::from_parts(head, Answering::Theirs(body))
+    };
+    response.headers_mut().extend(limited.headers());
+    story.pass("");
+    let silent = if is_silent(&method, response.status()) { Silent::Yes } else { Silent::No };
+    Reply { response, silent, idle: target.route.idle_timeout }
+}
+
+/// Our own answer to a request that was refused.
+pub(crate) fn refused(response: Response<Bytes>, method: &Method) -> Reply {
+    let silent = if is_silent(method, response.status()) { Silent::Yes } else { Silent::No };
+    Reply { response: response.map(|bytes| Answering::Ours(Some(bytes))), silent, idle: None }
+}
+
+impl Reply {
+    /// The answer as it is sent; the story ends with it.
+    pub(crate) fn told_by(self, mut story: Story) -> Response<Told> {
+        let (mut head, body) = self.response.into_parts();
+        if let Ok(id) = HeaderValue::from_str(&story.id().to_string()) {
+            head.headers.insert(REQUEST_ID, id);
+        }
+        story.answering(head.status);
+        Response::from_parts(head, Told::new(body, story, self.silent, self.idle))
+    }
+}
+
+/// RFC 9110 §6.4.1: no body follows these heads.
+fn is_silent(method: &Method, status: StatusCode) -> bool {
+    method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn strip(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| *name != header::CONTENT_LENGTH)
+        .collect();
+    nominated.into_iter().for_each(|name| drop(headers.remove(name)));
+    UNWANTED.into_iter().for_each(|name| drop(headers.remove(name)));
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-portcullis-")).cloned().collect();
+    ours.into_iter().for_each(|name| drop(headers.remove(name)));
+    keep_cookies_but_ours(headers);
+}
+
+/// An upstream that could set our cookies could log a visitor in as somebody else.
+fn keep_cookies_but_ours(headers: &mut HeaderMap) {
+    let is_ours = |value: &HeaderValue| {
+        let name = value.as_bytes().split(|b| *b == b'=').next().unwrap_or_default().trim_ascii_start();
+        name.get(..17).is_some_and(|begin| begin.eq_ignore_ascii_case(b"__Host-portcullis"))
+    };
+    if headers.get_all(header::SET_COOKIE).iter().any(is_ours) {
+        let kept: Vec<HeaderValue> =
+            headers.get_all(header::SET_COOKIE).iter().filter(|value| !is_ours(value)).cloned().collect();
+        headers.remove(header::SET_COOKIE);
+        for value in kept {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn banners_hop_headers_and_our_names_are_dropped() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("server", "demo/1.2.3"),
+            ("x-powered-by", "Express"),
+            ("x-portcullis-user", "admin"),
+            ("set-cookie", "__Host-portcullis-session=stolen; Secure"),
+            ("set-cookie", "theirs=1"),
+            ("content-type", "text/plain"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        strip(&mut headers);
+        let mut left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        left.sort();
+        assert_eq!(left, ["content-type: text/plain", "set-cookie: theirs=1"]);
+    }
+}

@@ -1,0 +1,55 @@
+//! `route`: which application, and which of its routes?
+//!
+//! Reads host, path and method. The most specific path decides, and among routes of that path the method; a broader
+//! route never answers for a method that the narrower one does not name. Answers 404 or 405. HTTPS redirects and CORS
+//! come with the strict front.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use portcullis_contract::snapshot::{Application, Route};
+use portcullis_model::Stage;
+
+use crate::refusal::Refusal;
+use crate::stages::Scope;
+use crate::stages::normalize::Request;
+use crate::story::Story;
+
+/// Where a request goes.
+pub(crate) struct Target {
+    pub(crate) application: Arc<Application>,
+    pub(crate) route: Arc<Route>,
+}
+
+/// Finds the one route that answers for the request.
+pub(crate) fn find(scope: Scope<'_>, request: &Request, story: &mut Story) -> Result<Target, Refusal> {
+    story.enter(Stage::Route);
+    let application = scope.live.snapshot.application_for(&request.host);
+    let application =
+        application.ok_or_else(|| Refusal::not_found("no application answers for this host"))?;
+    story.saw_target(&application.name, None);
+    let route = choose(&application.routes, &request.path.decoded, &request.method)?;
+    story.saw_target(&application.name, Some(&route.name));
+    story.pass(route.name.to_string());
+    Ok(Target { application: Arc::clone(application), route: Arc::clone(route) })
+}
+
+/// Routes are sorted, most specific path first.
+fn choose<'a>(routes: &'a [Arc<Route>], path: &str, method: &Method) -> Result<&'a Arc<Route>, Refusal> {
+    let mut fitting = routes.iter().filter(|route| route.path.fits(path)).peekable();
+    let nearest = fitting.peek().ok_or_else(|| Refusal::not_found("no route of the application fits"))?;
+    let nearest = Arc::clone(nearest);
+    let of_this_path: Vec<_> = fitting.filter(|route| route.path.same_paths(&nearest.path)).collect();
+    if let Some(route) = of_this_path.iter().find(|route| takes(route, method)) {
+        return Ok(route);
+    }
+    let allowed: Vec<&str> = of_this_path.iter().flat_map(|r| r.methods.iter().map(Method::as_str)).collect();
+    let allow = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static(""));
+    Err(Refusal::method(allow, format!("the route `{}` does not take this method", nearest.name)))
+}
+
+/// An empty list takes every method; GET takes HEAD along (RFC 9110 §9.3.2).
+fn takes(route: &Route, method: &Method) -> bool {
+    let asked = if method == Method::HEAD { &Method::GET } else { method };
+    route.methods.is_empty() || route.methods.contains(method) || route.methods.contains(asked)
+}

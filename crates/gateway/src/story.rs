@@ -1,0 +1,261 @@
+//! The Story of a request: what happened to it, told exactly once.
+//!
+//! A Story begins when a head has been read and travels with the request, then inside the answer's body. It is told
+//! when it is dropped, and it is dropped on every path there is: the last byte was sent, the client left, a stage
+//! panicked, the task was cut off at shutdown. So no path can forget it and none can tell it twice.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::StatusCode;
+use portcullis_model::event::EVENT_VERSION;
+use portcullis_model::{
+    ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, RouteName, Stage, Verdict,
+};
+
+use crate::body::Upload;
+use crate::gate::Tellers;
+use crate::refusal::Refusal;
+
+/// Decisions kept of one request: every stage may speak once or twice, a loop may not fill memory.
+const DECISIONS_MAX: usize = 40;
+
+/// What happened to one request.
+pub(crate) struct Story {
+    tellers: Arc<Tellers>,
+    event: RequestEvent,
+    began: Monotonic,
+    upload: Arc<Upload>,
+}
+
+impl Story {
+    /// Begins the story of what `peer` sent.
+    pub(crate) fn begin(tellers: &Arc<Tellers>, kind: Kind, peer: IpAddr) -> Self {
+        let now = tellers.clock.wall();
+        let began = tellers.clock.monotonic();
+        let mut random = [0; 16];
+        tellers.entropy.fill(&mut random);
+        let unix_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        tellers.metrics.stories_open.inc();
+        let event = RequestEvent {
+            v: EVENT_VERSION,
+            kind: kind.as_str(),
+            time: now,
+            request_id: RequestId::from_parts(unix_ms, u128::from_be_bytes(random)),
+            client_request_id: None,
+            trace_id: None,
+            client: peer.to_canonical(),
+            method: "".into(),
+            host: None,
+            path: "".into(),
+            application: None,
+            route: None,
+            principal: None,
+            status: None,
+            // What is true until something better is known: nobody has been answered.
+            outcome: Outcome::ClientGone,
+            blame: None,
+            stage: Stage::Accept,
+            reason: None,
+            decisions: Vec::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_us: 0,
+            upstream_us: None,
+        };
+        Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)) }
+    }
+
+    /// Our id of the request.
+    pub(crate) fn id(&self) -> RequestId {
+        self.event.request_id
+    }
+
+    /// The counters of the request's body, shared with whoever reads it.
+    pub(crate) fn upload(&self) -> &Arc<Upload> {
+        &self.upload
+    }
+
+    /// The clocks and counters that the story is told with.
+    pub(crate) fn tellers(&self) -> &Arc<Tellers> {
+        &self.tellers
+    }
+
+    /// A stage begins. Every stage calls this first.
+    pub(crate) fn enter(&mut self, stage: Stage) {
+        self.event.stage = stage;
+        self.tellers.entered(stage);
+    }
+
+    /// The stage that the request is in.
+    pub(crate) fn stage(&self) -> Stage {
+        self.event.stage
+    }
+
+    /// The stage let the request pass, for this reason.
+    pub(crate) fn pass(&mut self, detail: impl Into<Cow<'static, str>>) {
+        self.decide(Verdict::Pass, detail);
+    }
+
+    /// The stage only observes, and would have refused.
+    pub(crate) fn would_refuse(&mut self, detail: impl Into<Cow<'static, str>>) {
+        self.tellers.metrics.would_refuse(self.event.stage);
+        self.decide(Verdict::WouldRefuse, detail);
+    }
+
+    /// Something worth knowing.
+    pub(crate) fn note(&mut self, detail: impl Into<Cow<'static, str>>) {
+        self.decide(Verdict::Note, detail);
+    }
+
+    fn decide(&mut self, verdict: Verdict, detail: impl Into<Cow<'static, str>>) {
+        if self.event.decisions.len() < DECISIONS_MAX {
+            let detail: Cow<'static, str> = detail.into();
+            self.event.decisions.push(Decision { stage: self.event.stage, verdict, detail: detail.into() });
+        }
+    }
+
+    /// What the head said of itself.
+    pub(crate) fn saw_head(&mut self, method: &str, host: Option<&str>, path: &str) {
+        self.event.method = bounded(method, 32);
+        self.event.host = host.map(|h| bounded(h, 255));
+        self.event.path = bounded(path, 1024);
+    }
+
+    /// The client's own id of the request.
+    pub(crate) fn saw_client_id(&mut self, id: &str) {
+        self.event.client_request_id = Some(bounded(id, 128));
+    }
+
+    /// The trace that the request belongs to.
+    pub(crate) fn saw_trace(&mut self, trace_id: &str) {
+        self.event.trace_id = Some(bounded(trace_id, 32));
+    }
+
+    /// Where the request comes from, when that is not the peer.
+    pub(crate) fn saw_client(&mut self, client: IpAddr) {
+        self.event.client = client;
+    }
+
+    /// Where the request comes from.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.event.client
+    }
+
+    /// The host that was asked for, once it has been read.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.event.host.as_deref()
+    }
+
+    /// Where the request goes.
+    pub(crate) fn saw_target(&mut self, application: &ApplicationName, route: Option<&RouteName>) {
+        self.event.application = Some(application.clone());
+        self.event.route = route.cloned();
+    }
+
+    /// Who asks.
+    pub(crate) fn saw_principal(&mut self, owner: &str) {
+        self.event.principal = Some(bounded(owner, 128));
+    }
+
+    /// How long the upstream thought, in microseconds.
+    pub(crate) fn upstream_took(&mut self, microseconds: u64) {
+        self.event.upstream_us = Some(microseconds);
+    }
+
+    /// The request was refused.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.event.outcome = if refusal.blame == Blame::Us { Outcome::Failed } else { Outcome::Refused };
+        self.event.blame = Some(refusal.blame);
+        self.event.reason = Some(bounded(&refusal.private, 512));
+        self.decide(Verdict::Refuse, refusal.private.clone());
+    }
+
+    /// An answer with this status is on its way; until its body ends, the story counts as broken off by the client.
+    pub(crate) fn answering(&mut self, status: StatusCode) {
+        self.event.status = Some(status.as_u16());
+    }
+
+    /// The answer's body has been handed over whole.
+    pub(crate) fn answered(&mut self) {
+        if self.event.outcome == Outcome::ClientGone {
+            self.event.outcome = Outcome::Answered;
+        }
+    }
+
+    /// The upstream broke off in the middle of its answer.
+    pub(crate) fn upstream_broke(&mut self, why: &str) {
+        self.event.outcome = Outcome::UpstreamBroke;
+        self.event.blame = Some(Blame::Upstream);
+        self.event.reason = Some(bounded(why, 512));
+    }
+
+    /// Body bytes were handed to the client's connection.
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.event.bytes_out = self.event.bytes_out.saturating_add(bytes);
+    }
+}
+
+/// What a story is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// A request.
+    Request,
+    /// A connection that never became a request.
+    Connection,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Kind::Request => "request",
+            Kind::Connection => "connection",
+        }
+    }
+}
+
+impl Drop for Story {
+    /// The `account` stage: the story ends, exactly one event is recorded.
+    fn drop(&mut self) {
+        let last = self.event.stage;
+        // A panic in here would tear down whoever drops the story, or abort during another panic's unwinding.
+        let watched = catch_unwind(AssertUnwindSafe(|| self.tellers.entered(Stage::Account)));
+        if watched.is_err() {
+            self.event.stage = Stage::Account;
+            self.note("the account stage broke; the event was recorded all the same");
+            self.event.stage = last;
+        }
+        self.event.bytes_in = self.upload.bytes.load(Ordering::Relaxed);
+        let took = self.tellers.clock.monotonic().since(self.began);
+        self.event.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.tellers.metrics.story_ended(&self.event, took);
+        let recorded = catch_unwind(AssertUnwindSafe(|| self.tellers.events.record(&self.event)));
+        if !matches!(recorded, Ok(Ok(()))) {
+            self.tellers.metrics.events_lost.inc();
+        }
+    }
+}
+
+/// At most `bytes_max` bytes of `text`, cut at a character, with control characters made harmless for terminals.
+fn bounded(text: &str, bytes_max: usize) -> Box<str> {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    kept.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+
+    #[test]
+    fn long_text_is_cut_at_a_character() {
+        assert_eq!(&*bounded("aé", 2), "a");
+        assert_eq!(&*bounded("a\x1b[2J", 10), "a\u{fffd}[2J");
+    }
+}

@@ -1,0 +1,241 @@
+//! Upstreams: which server is asked, over which connection, and when it is left in peace.
+//!
+//! [`Upstreams`] outlives reloads: a server whose settings did not change keeps its connections, its breaker and its
+//! health. The decisions (breaker, retry budget) are pure machines in their own files.
+
+mod breaker;
+mod connector;
+mod health;
+mod retry;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use portcullis_contract::Snapshot;
+use portcullis_contract::snapshot::{Application, BreakerRule, Upstream};
+use portcullis_model::{ApplicationName, Monotonic};
+
+use crate::body::RequestBody;
+use crate::gate::Tellers;
+use breaker::{Breaker, Gap};
+use connector::Connector;
+pub(crate) use retry::RetryBudget;
+
+/// Largest head of an answer that is read from an upstream, in bytes; also the read buffer's bound per connection.
+const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Every server known, by what its connections depend on.
+pub(crate) struct Upstreams {
+    tellers: Arc<Tellers>,
+    known: Mutex<HashMap<ServerKey, Weak<Server>>>,
+    retries: Mutex<HashMap<ApplicationName, Arc<RetryBudget>>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ServerKey {
+    application: ApplicationName,
+    base: String,
+    connect_timeout: Duration,
+    idle_connections_max: usize,
+    idle_timeout: Duration,
+    health: Option<(Box<str>, Duration, Duration)>,
+}
+
+/// The pools of one Snapshot.
+pub(crate) struct Pools(HashMap<ApplicationName, Arc<Pool>>);
+
+/// The servers of one application.
+pub(crate) struct Pool {
+    servers: Vec<Arc<Server>>,
+    next: AtomicUsize,
+    rule: BreakerRule,
+    /// How many requests may be tried again.
+    pub(crate) retries: Arc<RetryBudget>,
+}
+
+/// One server of an upstream.
+pub(crate) struct Server {
+    base: Uri,
+    pub(crate) client: Client<Connector, RequestBody>,
+    breaker: Mutex<Breaker>,
+    healthy: AtomicBool,
+}
+
+/// Leave to ask one server once. Its outcome must be told, or the breaker learns nothing.
+#[must_use]
+pub(crate) struct Attempt {
+    server: Arc<Server>,
+    rule: BreakerRule,
+    told: bool,
+}
+
+impl Upstreams {
+    pub(crate) fn new(tellers: Arc<Tellers>) -> Self {
+        Self { tellers, known: Mutex::default(), retries: Mutex::default() }
+    }
+
+    /// The pools for a Snapshot; servers that are already known are kept as they are.
+    pub(crate) fn pools_for(&self, snapshot: &Snapshot) -> Pools {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, server| server.strong_count() > 0);
+        let pool = |application: &Arc<Application>| {
+            let servers = application.upstream.servers.iter();
+            let servers = servers.map(|base| self.server(&mut known, application, base)).collect();
+            let rule = application.upstream.breaker;
+            let retries = self.retry_budget(application);
+            let pool = Pool { servers, next: AtomicUsize::new(0), rule, retries };
+            (application.name.clone(), Arc::new(pool))
+        };
+        Pools(snapshot.applications.iter().map(pool).collect())
+    }
+
+    fn server(
+        &self,
+        known: &mut HashMap<ServerKey, Weak<Server>>,
+        application: &Application,
+        base: &Uri,
+    ) -> Arc<Server> {
+        let upstream = &application.upstream;
+        let key = ServerKey {
+            application: application.name.clone(),
+            base: base.to_string(),
+            connect_timeout: upstream.connect_timeout,
+            idle_connections_max: upstream.idle_connections_max,
+            idle_timeout: upstream.idle_timeout,
+            health: upstream.health.as_ref().map(|h| (h.path.clone(), h.interval, h.timeout)),
+        };
+        if let Some(server) = known.get(&key).and_then(Weak::upgrade) {
+            return server;
+        }
+        let server = Arc::new(Server::new(base.clone(), upstream, &self.tellers));
+        if let Some(check) = &upstream.health {
+            health::watch(&server, check.clone());
+        }
+        known.insert(key, Arc::downgrade(&server));
+        server
+    }
+
+    fn retry_budget(&self, application: &Application) -> Arc<RetryBudget> {
+        let mut budgets = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        let percent = application.upstream.retry_percent;
+        let fresh = || Arc::new(RetryBudget::new(percent));
+        let budget = budgets.entry(application.name.clone()).or_insert_with(fresh);
+        if budget.percent() != percent {
+            *budget = fresh();
+        }
+        Arc::clone(budget)
+    }
+}
+
+impl Pools {
+    /// The pool of an application of the same Snapshot.
+    pub(crate) fn of(&self, application: &ApplicationName) -> Option<&Arc<Pool>> {
+        self.0.get(application)
+    }
+
+    /// The applications that no request can reach now.
+    pub(crate) fn obstacles(&self, now: Monotonic) -> Vec<String> {
+        let dead = |pool: &Pool| pool.servers.iter().all(|s| !s.may_serve(now));
+        let mut names: Vec<_> = self.0.iter().filter(|(_, pool)| dead(pool)).map(|(name, _)| name).collect();
+        names.sort();
+        names.into_iter().map(|name| format!("no server of application `{name}` answers")).collect()
+    }
+}
+
+impl Pool {
+    /// Leave to ask a server now: round robin over those that are healthy and whose circuit lets a request through.
+    /// `not` is a server that was just tried in vain; it is asked again only when there is no other.
+    /// Otherwise the time after which it is worth asking again.
+    pub(crate) fn attempt(&self, now: Monotonic, not: Option<&Attempt>) -> Result<Attempt, Duration> {
+        let begin = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.servers.len().max(1);
+        let in_turn = (0..count).filter_map(|i| self.servers.get((begin.wrapping_add(i)) % count));
+        let is_other = |server: &&Arc<Server>| not.is_none_or(|n| !Arc::ptr_eq(&n.server, server));
+        let (others, same): (Vec<_>, Vec<_>) = in_turn.partition(is_other);
+        let mut wait = self.rule.open_for;
+        for server in others.into_iter().chain(same) {
+            if !server.healthy.load(Ordering::Relaxed) {
+                continue;
+            }
+            match server.breaker(|breaker| breaker.ask(&self.rule, now)) {
+                Gap::Open(left) => wait = wait.min(left),
+                Gap::Closed => {
+                    return Ok(Attempt { server: Arc::clone(server), rule: self.rule, told: false });
+                }
+            }
+        }
+        Err(wait)
+    }
+}
+
+impl Server {
+    fn new(base: Uri, upstream: &Upstream, tellers: &Arc<Tellers>) -> Self {
+        let connector = Connector::new(upstream.connect_timeout, tellers);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(upstream.idle_timeout)
+            .pool_max_idle_per_host(upstream.idle_connections_max)
+            .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
+            .build(connector);
+        Self { base, client, breaker: Mutex::new(Breaker::default()), healthy: AtomicBool::new(true) }
+    }
+
+    fn breaker<T>(&self, step: impl FnOnce(Breaker) -> (Breaker, T)) -> T {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, said) = step(*breaker);
+        *breaker = next;
+        said
+    }
+
+    /// Whether a request could be sent now, without claiming the chance.
+    fn may_serve(&self, now: Monotonic) -> bool {
+        let breaker = *self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        self.healthy.load(Ordering::Relaxed) && !breaker.is_open(now)
+    }
+
+    /// This server's address with another path and query.
+    pub(crate) fn uri(&self, path_and_query: &str) -> Result<Uri, http::Error> {
+        let mut builder = Uri::builder();
+        if let Some(scheme) = self.base.scheme() {
+            builder = builder.scheme(scheme.clone());
+        }
+        if let Some(authority) = self.base.authority() {
+            builder = builder.authority(authority.clone());
+        }
+        builder.path_and_query(path_and_query).build()
+    }
+}
+
+impl Attempt {
+    /// The server to ask.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The server answered, whatever it said.
+    pub(crate) fn succeeded(&mut self) {
+        self.told = true;
+        self.server.breaker(|breaker| (breaker.succeeded(), ()));
+    }
+
+    /// The server gave no answer.
+    pub(crate) fn failed(&mut self, now: Monotonic) {
+        self.told = true;
+        self.server.breaker(|breaker| (breaker.failed(&self.rule, now), ()));
+    }
+}
+
+impl Drop for Attempt {
+    /// The client left before the server could answer: that says nothing of the server, but a half-open circuit must
+    /// give its one trial back.
+    fn drop(&mut self) {
+        if !self.told {
+            self.server.breaker(|breaker| (breaker.gave_up(), ()));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A gate in this process, in front of a scriptable upstream, with a fault to place and all events at hand.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::HeaderName;
+use jiff::Timestamp;
+use portcullis_access::apikey::KeyRing;
+use portcullis_access::demand::Demand;
+use portcullis_access::suspicion::BanRule;
+use portcullis_contract::Snapshot;
+use portcullis_contract::path::PathPattern;
+use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
+use portcullis_contract::snapshot::{
+    Application, Bounds, BreakerRule, HostPattern, Inspection, Listen, LogForm, Mode, Modes, OnError,
+    OverLimit, Route, RouteKind, Texts, Upstream as UpstreamRule,
+};
+use portcullis_gateway::{Gate, Ports, Server, StageWatch};
+use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
+use portcullis_testkit::{Upstream, eventually};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The gate, its upstream, and the fault.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) upstream: Upstream,
+    gate: Arc<Gate>,
+    fault: Arc<Fault>,
+    events: Arc<Recorded>,
+}
+
+/// What must come back to where it was once nothing is asked any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settled {
+    stories: u64,
+    connections: u64,
+    tasks: u64,
+}
+
+impl World {
+    pub(crate) async fn start(on_error: OnError) -> Self {
+        let upstream = Upstream::start().await;
+        let (fault, events) = (Arc::new(Fault::default()), Arc::new(Recorded::default()));
+        let ports = Ports {
+            clock: Arc::new(TestClock(Instant::now())),
+            entropy: Arc::new(Counter::default()),
+            events: Arc::<Recorded>::clone(&events),
+        };
+        let snapshot = Arc::new(snapshot(&upstream, on_error));
+        let watch = Box::new(SharedFault(Arc::clone(&fault)));
+        let gate = Arc::new(Gate::new(snapshot, ports, watch).unwrap());
+        let server = Server::bind(Arc::clone(&gate), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = server.local_addr().unwrap();
+        tokio::spawn(server.run(std::future::pending()));
+        let world = Self { address, upstream, gate, fault, events };
+        // The connection pool starts its own task with the first connection; counts are taken after that.
+        portcullis_testkit::Client::without_pool().get(world.url("/echo")).send().await;
+        world.events(1).await;
+        world
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Every request from now on panics in this stage.
+    pub(crate) fn panic_in(&self, stage: Option<Stage>) {
+        *self.fault.0.lock().unwrap() = stage;
+    }
+
+    pub(crate) fn forget_events(&self) {
+        self.events.0.lock().unwrap().clear();
+    }
+
+    /// The events once there are at least `count` and every story has been told.
+    pub(crate) async fn events(&self, count: usize) -> Vec<serde_json::Value> {
+        eventually(DEADLINE, async || {
+            let events = self.events.0.lock().unwrap().clone();
+            (events.len() >= count && self.stories_open() == 0).then_some(events)
+        })
+        .await
+    }
+
+    pub(crate) fn stories_open(&self) -> u64 {
+        self.gauge("portcullis_requests_in_flight")
+    }
+
+    /// The counts once no story and no client connection is left and idle upstream connections were dropped.
+    pub(crate) async fn settled(&self) -> Settled {
+        let last = Mutex::new(None);
+        eventually(DEADLINE, async || {
+            self.upstream.drop_connections().await;
+            let now = Settled {
+                stories: self.stories_open(),
+                connections: self.gauge("portcullis_connections"),
+                tasks: self.gauge("portcullis_runtime_tasks"),
+            };
+            let quiet = now.stories == 0
+                && now.connections == 0
+                && self.gauge("portcullis_upstream_connections") == 0
+                && self.upstream.connections_open() == 0;
+            // Twice the same in a row: tasks end a moment after what they served.
+            let before = last.lock().unwrap().replace(now);
+            (quiet && before == Some(now)).then_some(now)
+        })
+        .await
+    }
+
+    fn gauge(&self, name: &str) -> u64 {
+        let text = self.gate.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+}
+
+#[derive(Default)]
+struct Fault(Mutex<Option<Stage>>);
+
+struct SharedFault(Arc<Fault>);
+
+impl StageWatch for SharedFault {
+    fn entered(&self, stage: Stage) {
+        let armed = *self.0.0.lock().unwrap();
+        assert!(armed != Some(stage), "injected fault in {stage}");
+    }
+}
+
+#[derive(Default)]
+struct Recorded(Mutex<Vec<serde_json::Value>>);
+
+impl Events for Recorded {
+    fn record(&self, event: &RequestEvent) -> Result<(), EventLost> {
+        self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
+        Ok(())
+    }
+}
+
+struct TestClock(Instant);
+
+impl Clock for TestClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(portcullis_model::time::nanos(self.0.elapsed()))
+    }
+}
+
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        let next = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        bytes.iter_mut().zip(next.into_iter().cycle()).for_each(|(to, from)| *to = from);
+    }
+}
+
+fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
+    let second = Duration::from_secs(1);
+    let route = Route {
+        name: RouteName::parse("all").unwrap(),
+        path: PathPattern::parse("/*").unwrap(),
+        methods: Vec::new(),
+        kind: RouteKind::Api,
+        demand: Demand::Public,
+        limits: Vec::new(),
+        inspection: Inspection { body_bytes_max: 65_536, over_limit: OverLimit::Deny, on_error },
+        body_bytes_max: 1 << 20,
+        response_timeout: second * 30,
+        idle_timeout: None,
+    };
+    let application = Application {
+        name: ApplicationName::parse("test").unwrap(),
+        hosts: vec![HostPattern::Any],
+        upstream: UpstreamRule {
+            servers: vec![upstream.url().trim_end_matches('/').parse().unwrap()],
+            connect_timeout: second * 5,
+            idle_connections_max: 8,
+            idle_timeout: second * 60,
+            health: None,
+            breaker: BreakerRule { failures: 1000, open_for: second },
+            retry_percent: 0,
+        },
+        modes: Modes { auth: Mode::Enforce, limits: Mode::Enforce, inspection: Mode::Enforce },
+        api_key_header: HeaderName::from_static("x-api-key"),
+        texts: Texts::default(),
+        routes: vec![Arc::new(route)],
+    };
+    Snapshot {
+        listen: Listen { address: "127.0.0.1:0".parse().unwrap(), trusted_proxies: Vec::new() },
+        ops: None,
+        state_directory: PathBuf::from("state"),
+        log: LogForm::Json,
+        bounds: Bounds {
+            connections_max: 100,
+            connections_per_prefix_max: 100,
+            head_bytes_max: 32_768,
+            headers_max: 100,
+            target_bytes_max: 8192,
+            head_timeout: second * 10,
+            client_stall_timeout: second * 10,
+            buffered_bytes_max: 1 << 20,
+            drain_timeout: second,
+        },
+        flood: None,
+        ban: BanRule { hits: NonZeroU32::new(5).unwrap(), window: second * 600, duration: second * 300 },
+        exempt: Vec::new(),
+        applications: vec![Arc::new(application)],
+        keys: KeyRing::default(),
+    }
+}

@@ -1,0 +1,49 @@
+//! Adapters of the ports that need nothing but the machine: clocks, randomness, files and variables.
+
+mod events;
+mod surroundings;
+
+use std::time::Instant;
+
+use aws_lc_rs::rand;
+use jiff::Timestamp;
+use portcullis_contract::ports::{Clock, Entropy};
+use portcullis_model::Monotonic;
+
+pub(crate) use events::EventLog;
+pub(crate) use surroundings::{FileSurroundings, read_config};
+
+/// The machine's clocks.
+pub(crate) struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        // One second in, so that "never" (zero) and "now" differ from the first request on.
+        const OFFSET_NS: u64 = 1_000_000_000;
+        Monotonic(portcullis_model::time::nanos(self.started.elapsed()).saturating_add(OFFSET_NS))
+    }
+}
+
+/// The system's generator.
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        // The library's generator fails only when the system has none at all; keys and ids made without one would be
+        // guessable, so the request is given up instead (the panic is caught and answered with 500).
+        let filled = rand::fill(bytes);
+        assert!(filled.is_ok(), "the system's random number generator failed");
+    }
+}

@@ -1,0 +1,71 @@
+//! The files and variables that a configuration names.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use portcullis_contract::ports::{FileProblem, Surroundings};
+use secrecy::SecretString;
+
+/// Longest secret that is read from a file, in bytes.
+const SECRET_BYTES_MAX: u64 = 4096;
+
+/// Files relative to the configuration's folder, and the process's variables.
+pub(crate) struct FileSurroundings {
+    folder: PathBuf,
+}
+
+impl FileSurroundings {
+    /// The surroundings of a configuration file.
+    pub(crate) fn of(config: &Path) -> Self {
+        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned() }
+    }
+}
+
+impl Surroundings for FileSurroundings {
+    fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem> {
+        let file = File::open(self.resolve(path)).map_err(problem)?;
+        // Asked of the open file, so that nobody can swap it in between.
+        let mode = file.metadata().map_err(problem)?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(FileProblem::ReadableByOthers(mode));
+        }
+        let mut text = String::new();
+        let read = file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text);
+        let secret = SecretString::from(text.trim_end_matches(['\r', '\n']));
+        let size = read.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => FileProblem::NotASecret,
+            _ => problem(error),
+        })?;
+        zeroize::Zeroize::zeroize(&mut text);
+        if size == 0 || size as u64 > SECRET_BYTES_MAX {
+            return Err(FileProblem::NotASecret);
+        }
+        Ok(secret)
+    }
+
+    fn variable(&self, name: &str) -> Option<SecretString> {
+        std::env::var(name).ok().map(SecretString::from)
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+fn problem(error: io::Error) -> FileProblem {
+    match error.kind() {
+        io::ErrorKind::NotFound => FileProblem::Missing,
+        _ => FileProblem::Unreadable(error.to_string()),
+    }
+}
+
+/// Reads a configuration file, with a bound on its size.
+pub(crate) fn read_config(path: &Path) -> anyhow::Result<String> {
+    use anyhow::Context;
+    fs::read_to_string(path).with_context(|| {
+        let path = path.display();
+        format!("the configuration `{path}` cannot be read; `portcullis init --upstream URL` writes one")
+    })
+}

@@ -1,0 +1,130 @@
+//! `portcullis demo`: a small real application on loopback, the gate in front of it, and what to try.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
+use portcullis_access::apikey::HashKey;
+use portcullis_contract::ports::Surroundings;
+use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::adapter::FileSurroundings;
+use crate::cli::DemoArguments;
+use crate::init::{HASH_KEY_FILE, make_state};
+use crate::log::{Colour, say};
+use crate::run::{Node, compiled, show};
+use crate::{Exit, apikey, demo};
+
+/// The demo's configuration; `{…}` are filled in at start.
+const CONFIG: &str = include_str!("demo/portcullis.toml");
+
+/// The keys that the demo prints.
+struct Keys {
+    reader: SecretString,
+    writer: SecretString,
+}
+
+/// Where the demo's files are.
+enum Folder {
+    Temporary(TempDir),
+    Given(PathBuf),
+}
+
+/// Runs the demo until it is stopped.
+pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
+    let folder = match &arguments.directory {
+        Some(folder) => Folder::Given(folder.clone()),
+        None => Folder::Temporary(tempfile::Builder::new().prefix("portcullis-demo-").tempdir()?),
+    };
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
+    runtime.block_on(serve(arguments.listen, folder.path()))
+}
+
+async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
+    let application = TcpListener::bind("127.0.0.1:0").await.context("the demo application cannot listen")?;
+    let upstream = application.local_addr()?;
+    let keys = Keys { reader: apikey::make_key()?, writer: apikey::make_key()? };
+    let (config, text) = write_config(folder, listen, upstream, &keys)?;
+    let name = config.display().to_string();
+    let snapshot = match compiled(&config, &text) {
+        Ok(snapshot) => Arc::new(snapshot),
+        Err(diagnostics) => {
+            show(&diagnostics, &text);
+            return Ok(Exit::Usage);
+        }
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let application = tokio::spawn(demo::serve(application, async {
+        let _ = stopped.await;
+    }));
+    let node = Node::start(config, snapshot).await?;
+    say(&what_to_try(node.public_address()?, upstream, &name, &keys));
+    let exit = node.until_stopped().await?;
+    let _ = stop.send(());
+    application.await??;
+    Ok(exit)
+}
+
+/// Writes the demo's configuration; a demo that is started again in the same folder gets new keys.
+fn write_config(
+    folder: &Path,
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    keys: &Keys,
+) -> anyhow::Result<(PathBuf, String)> {
+    make_state(folder)?;
+    let config = folder.join("portcullis.toml");
+    let secret = FileSurroundings::of(&config)
+        .secret_file(Path::new(HASH_KEY_FILE))
+        .map_err(|problem| anyhow::anyhow!("`{HASH_KEY_FILE}`: {problem}"))?;
+    let expires = Timestamp::now() + SignedDuration::from_hours(24);
+    let hash_key = HashKey::new(secret.expose_secret().as_bytes())?;
+    let text = CONFIG
+        .replace("{listen}", &listen.to_string())
+        .replace("{upstream}", &upstream.to_string())
+        .replace("{expires}", &format!("{expires:.0}"))
+        .replace("{reader}", &hash_key.hash(keys.reader.expose_secret()).to_string())
+        .replace("{writer}", &hash_key.hash(keys.writer.expose_secret()).to_string());
+    std::fs::write(&config, &text).with_context(|| format!("`{}` cannot be written", config.display()))?;
+    Ok((config, text))
+}
+
+fn what_to_try(gate: SocketAddr, upstream: SocketAddr, config: &str, keys: &Keys) -> String {
+    let bold = |text: &str| Colour::of_stdout().paint(1, text);
+    let (reader, writer) = (keys.reader.expose_secret(), keys.writer.expose_secret());
+    format!(
+        "{title}\n\n  \
+         open          {url}\n  \
+         read-only key {reader}\n  \
+         full key      {writer}\n  \
+         application   http://{upstream}  (behind the gate)\n  \
+         configuration {config}\n\n\
+         {try_it}\n\n  \
+         no key, 401          curl -i {gate}/api/tasks\n  \
+         read-only key, 200   curl -i -H 'X-API-Key: {reader}' {gate}/api/tasks\n  \
+         it may not write, 403\n                       \
+         curl -i -H 'X-API-Key: {reader}' -H 'content-type: application/json' -d '{{\"title\":\"x\"}}' {gate}/api/tasks\n  \
+         full key, 201\n                       \
+         curl -i -H 'X-API-Key: {writer}' -H 'content-type: application/json' -d '{{\"title\":\"x\"}}' {gate}/api/tasks\n  \
+         attack text, 403     curl -i '{gate}/?q=1+UNION+SELECT+*+FROM+users'   (five of these: banned for 5 min)\n  \
+         too fast, 429        for i in $(seq 40); do curl -s -o /dev/null -w '%{{http_code}} ' -H 'X-API-Key: {reader}' {gate}/api/agents; done\n\n\
+         Every decision is shown below. Stop with Ctrl-C.\n",
+        title = bold("Portcullis guards the demo application."),
+        url = bold(&format!("http://{gate}/")),
+        try_it = bold("Try"),
+    )
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Given(folder) => folder,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The binary: subcommands, reading files, constructing adapters, signals. It decides nothing by itself.
+//!
+//! Read [`cli`] for what can be typed, [`run`] for how a node is put together.
+
+mod adapter;
+mod apikey;
+mod cli;
+mod config;
+mod demo;
+mod demo_command;
+mod doctor;
+mod init;
+mod log;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// What a command found: the exit code that scripts rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// All is well: 0.
+    Fine,
+    /// A finding or a refusal: 1.
+    Finding,
+    /// Wrong usage or a wrong configuration: 2.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Fine => Self::SUCCESS,
+            Exit::Finding => Self::from(1),
+            Exit::Usage => Self::from(2),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo_command::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Config(command) => config::run(&command),
+        Command::Apikey(command) => apikey::run(&command),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            log::say_error(&format!("{error:#}"));
+            Exit::Usage.into()
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `portcullis run`: how a node is put together, runs, reloads and stops.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use portcullis_contract::{Diagnostic, Snapshot, compile};
+use portcullis_control::{NotReloaded, Reloader, serve_ops};
+use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::adapter::{EventLog, FileSurroundings, SystemClock, SystemEntropy, read_config};
+use crate::cli::ConfigFile;
+use crate::{Exit, log};
+
+/// Runs the gate until it is asked to stop.
+pub(crate) fn run(arguments: &ConfigFile) -> anyhow::Result<Exit> {
+    let text = read_config(&arguments.config)?;
+    let snapshot = match compiled(&arguments.config, &text) {
+        Ok(snapshot) => Arc::new(snapshot),
+        Err(diagnostics) => {
+            show(&diagnostics, &text);
+            return Ok(Exit::Usage);
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
+    runtime.block_on(async {
+        let node = Node::start(arguments.config.clone(), snapshot).await?;
+        node.until_stopped().await
+    })
+}
+
+/// Compiles a configuration with the files and variables around it. A key that has ended since it was checked must not
+/// keep the gate from starting, so no date is given; the gate refuses such a key all the same.
+pub(crate) fn compiled(config: &Path, text: &str) -> Result<Snapshot, Vec<Diagnostic>> {
+    compile(text, &config.display().to_string(), &FileSurroundings::of(config), Timestamp::MIN)
+}
+
+/// Shows mistakes with the lines they are in.
+pub(crate) fn show(diagnostics: &[Diagnostic], text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    for diagnostic in diagnostics {
+        let _ = writeln!(stderr, "{}\n", diagnostic.render(text));
+    }
+    let count = diagnostics.len();
+    let _ =
+        writeln!(stderr, "{count} {} in the configuration", if count == 1 { "mistake" } else { "mistakes" });
+}
+
+/// A node: the gate, its listeners, and what is needed to reload it.
+pub(crate) struct Node {
+    config: PathBuf,
+    events: Arc<EventLog>,
+    server: Server,
+    reloader: Arc<Reloader>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Binds all listeners and begins to serve probes.
+    pub(crate) async fn start(config: PathBuf, snapshot: Arc<Snapshot>) -> anyhow::Result<Self> {
+        let form = log::Form::settle(snapshot.log);
+        log::begin(form);
+        let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
+        let ports = Ports {
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+            events: Arc::<EventLog>::clone(&events),
+        };
+        let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports, Box::new(NoWatch))?);
+        let server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
+            .await
+            .with_context(|| format!("`listen.address` {} cannot be bound", snapshot.listen.address))?;
+        let (stopping, stopped) = watch::channel(false);
+        if let Some(ops) = &snapshot.ops {
+            let listener = TcpListener::bind(ops.address)
+                .await
+                .with_context(|| format!("`ops.address` {} cannot be bound", ops.address))?;
+            events.announce("ops", listener.local_addr()?);
+            tokio::spawn(serve_ops(
+                listener,
+                Arc::<Gate>::clone(&gate),
+                Arc::<Gate>::clone(&gate),
+                until(stopped),
+            ));
+        }
+        events.announce("public", server.local_addr()?);
+        let reloader = Arc::new(Reloader::new(gate, snapshot));
+        Ok(Self { config, events, server, reloader, stopping })
+    }
+
+    /// The public address that was bound.
+    pub(crate) fn public_address(&self) -> anyhow::Result<std::net::SocketAddr> {
+        Ok(self.server.local_addr()?)
+    }
+
+    /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
+    pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
+        let Self { config, events, server, reloader, stopping } = self;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let reloading = tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                reload(&config, &reloader);
+            }
+        });
+        let stopped = server.run(stop_signal()).await;
+        reloading.abort();
+        let _ = stopping.send(true);
+        if stopped == Stopped::CutOff {
+            tracing::warn!("open requests were cut off after `bounds.drain_timeout`");
+        }
+        tracing::info!("stopped");
+        events.end();
+        Ok(Exit::Fine)
+    }
+}
+
+/// SIGTERM as service managers send it, SIGINT as Ctrl-C does.
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; stopping");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: open requests may finish");
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error says that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Takes over a changed configuration, or says why not and changes nothing.
+fn reload(config: &Path, reloader: &Reloader) {
+    let text = match read_config(config) {
+        Ok(text) => text,
+        Err(error) => return tracing::error!("not reloaded: {error:#}"),
+    };
+    let name = config.display().to_string();
+    match reloader.reload(&text, &name, &FileSurroundings::of(config), Timestamp::MIN) {
+        Ok(()) => tracing::info!(config = name, "reloaded"),
+        Err(NotReloaded::Invalid(diagnostics)) => {
+            for diagnostic in &diagnostics {
+                tracing::error!("not reloaded: {diagnostic}");
+            }
+        }
+        Err(error @ NotReloaded::NeedsRestart(_)) => tracing::error!("not reloaded: {error}"),
+    }
+}
