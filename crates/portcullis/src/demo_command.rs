@@ -112,7 +112,7 @@ fn what_to_try(gate: SocketAddr, upstream: SocketAddr, config: &str, keys: &Keys
          full key, 201\n                       \
          curl -i -H 'X-API-Key: {writer}' -H 'content-type: application/json' -d '{{\"title\":\"x\"}}' {gate}/api/tasks\n  \
          attack text, 403     curl -i '{gate}/?q=1+UNION+SELECT+*+FROM+users'   (five of these: banned for 5 min)\n  \
-         too fast, 429        for i in $(seq 40); do curl -s -o /dev/null -w '%{{http_code}} ' -H 'X-API-Key: {reader}' {gate}/api/agents; done\n\n\
+         too fast, 429        for i in $(seq 40); do curl -s -o /dev/null -w '%{{http_code}} ' -H 'X-API-Key: {reader}' {gate}/api/tasks; done\n\n\
          Every decision is shown below. Stop with Ctrl-C.\n",
         title = bold("Portcullis guards the demo application."),
         url = bold(&format!("http://{gate}/")),

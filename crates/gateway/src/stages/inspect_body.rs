@@ -109,9 +109,18 @@ fn kind_of(headers: &HeaderMap) -> Kind {
         "application/x-www-form-urlencoded" => Kind::Form,
         "application/json" => Kind::Json,
         other if other.ends_with("+json") => Kind::Json,
-        other if other.starts_with("text/") || other.is_empty() => Kind::Text,
+        other if other.starts_with("text/") || !is_media_type(other) => Kind::Text,
         _ => Kind::Other,
     }
+}
+
+/// `type/subtype` of plain characters; anything else is no honest label.
+fn is_media_type(essence: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'+' | b'_'))
+    };
+    essence.split_once('/').is_some_and(|(kind, subtype)| plain(kind) && plain(subtype))
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
@@ -228,5 +237,31 @@ fn find_in_json(patterns: &Patterns, json: &serde_json::Value) -> Option<Seen> {
             members.iter().find_map(|(name, value)| look(name).or_else(|| find_in_json(patterns, value)))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(content_type: &str, expected: Kind) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        assert_eq!(kind_of(&headers), expected, "{content_type}");
+    }
+
+    #[test]
+    fn a_strange_label_is_no_way_around_the_look() {
+        check("application/x-www-form-urlencoded; charset=utf-8", Kind::Form);
+        check("APPLICATION/JSON", Kind::Json);
+        check("application/problem+json", Kind::Json);
+        check("text/html", Kind::Text);
+        check("", Kind::Text);
+        check("image/png, application/json", Kind::Text);
+        check("nonsense", Kind::Text);
+        check("image/png", Kind::Other);
+        check("multipart/form-data; boundary=x", Kind::Other);
+        assert_eq!(kind_of(&HeaderMap::new()), Kind::Text, "no label at all");
     }
 }

@@ -100,6 +100,7 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     }
     let (host, host_header) = one_host(&head)?;
     story.saw_head(head.method.as_str(), Some(&host), head.uri.path());
+    one_of_each(&head.headers)?;
     let path = one_path(head.uri.path())?;
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
     let mut headers = head.headers;
@@ -130,6 +131,16 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
         return Err(Refusal::malformed("the absolute target names another host than `Host`"));
     }
     Ok((authority.host().to_ascii_lowercase().into(), host.clone()))
+}
+
+/// Headers that decide how a request is read must not have two values: the gate would look at one and the upstream at
+/// the other.
+fn one_of_each(headers: &HeaderMap) -> Result<(), Refusal> {
+    let single = [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING];
+    match single.iter().find(|name| headers.get_all(*name).iter().count() > 1) {
+        Some(name) => Err(Refusal::malformed(format!("there is more than one `{name}`"))),
+        None => Ok(()),
+    }
 }
 
 /// Why a path has more than one reading.
