@@ -8,6 +8,7 @@ mod address;
 mod application;
 mod callers;
 mod choice;
+mod keys;
 mod kind;
 mod nearest;
 mod node;
@@ -26,6 +27,7 @@ mod tree;
 mod word;
 
 use jiff::Timestamp;
+use portcullis_access::apikey::HashKey;
 
 pub use reference::reference;
 pub use sample::{Sample, sample};
@@ -80,6 +82,18 @@ pub fn compile(
             Err(problems.told(text, file_name))
         }
     }
+}
+
+/// The secret under which a configuration hashes its API keys; `None` when it names none. The rest of the file may
+/// still lack what a whole configuration needs, because a first key is made before it is let in.
+pub fn hash_key(
+    text: &str,
+    file_name: &str,
+    surroundings: &dyn Surroundings,
+) -> Result<Option<HashKey>, Vec<Diagnostic>> {
+    let Read { raw, mut problems, .. } = read(text);
+    let hash_key = raw.config.and_then(|config| keys::hash_key(&config, surroundings, &mut problems));
+    if problems.is_empty() { Ok(hash_key) } else { Err(problems.told(text, file_name)) }
 }
 
 struct Read {

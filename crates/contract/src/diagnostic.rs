@@ -3,10 +3,11 @@
 //! Mistakes are collected, never returned at the first one. A diagnostic never quotes a secret: the ones who report
 //! choose [`Problem::hide_line`] wherever the line of the file could hold one.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-/// Mistakes that are kept; more are only counted, since nobody reads them all and a file can hold millions.
+/// Mistakes that are kept: nobody reads more at once, and a file can hold millions.
 const PROBLEMS_MAX: usize = 100;
 /// Widest excerpt of the file, in characters.
 const EXCERPT_CHARS_MAX: usize = 120;
@@ -34,6 +35,8 @@ pub struct Diagnostic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Excerpt {
     Shown,
+    /// Up to the end of what is marked; nothing if other settings stand before it.
+    UpToMark,
     Hidden,
 }
 
@@ -42,8 +45,9 @@ impl Diagnostic {
     pub fn render(&self, source: &str) -> String {
         let mut out = self.head();
         let line = source.lines().nth(self.line.saturating_sub(1)).unwrap_or_default();
-        if self.excerpt == Excerpt::Shown && !line.trim().is_empty() {
-            let (text, before) = excerpt(line, self.column.saturating_sub(1));
+        let line = self.visible(line);
+        if !line.trim().is_empty() {
+            let (text, before) = excerpt(&line, self.column.saturating_sub(1));
             let gutter = " ".repeat(self.line.to_string().len());
             let width = self.width.clamp(1, text.chars().count().saturating_sub(before).max(1));
             let mark = " ".repeat(before) + &"^".repeat(width);
@@ -54,6 +58,19 @@ impl Diagnostic {
             let _ = write!(out, "\n  help: {help}");
         }
         out
+    }
+
+    /// What may be seen of the line.
+    fn visible<'l>(&self, line: &'l str) -> Cow<'l, str> {
+        let header = line.trim_start().starts_with('[') && !line.contains('=');
+        match self.excerpt {
+            Excerpt::Hidden => "".into(),
+            Excerpt::UpToMark if !header => {
+                let text: String = line.chars().take(self.column.saturating_sub(1) + self.width).collect();
+                if text.contains('=') { "".into() } else { (text + " …").into() }
+            }
+            Excerpt::Shown | Excerpt::UpToMark => line.into(),
+        }
     }
 
     fn head(&self) -> String {
@@ -157,16 +174,18 @@ impl Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<Problem>,
-    more: usize,
 }
 
 impl Problems {
     pub(crate) fn add(&mut self, problem: Problem) {
-        if self.list.len() < PROBLEMS_MAX {
+        if !self.are_full() {
             self.list.push(problem);
-        } else {
-            self.more += 1;
         }
+    }
+
+    /// Whether no more will be told, so that looking for more is wasted.
+    pub(crate) fn are_full(&self) -> bool {
+        self.list.len() >= PROBLEMS_MAX
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -180,22 +199,27 @@ impl Problems {
     }
 
     pub(crate) fn append(&mut self, other: Problems) {
-        self.more += other.more;
-        other.list.into_iter().for_each(|problem| self.add(problem));
+        self.extend(other.list);
     }
 
     /// Tells the mistakes in the order of the file.
     pub(crate) fn told(mut self, source: &str, file: &str) -> Vec<Diagnostic> {
         self.list.sort_by_key(|problem| problem.place.start);
         let lines = Lines::of(source);
-        let last = self.list.last().map(|problem| problem.place.clone());
+        let last = self.list.last().filter(|_| self.are_full()).map(|problem| problem.place.clone());
         let mut told: Vec<_> = self.list.into_iter().map(|problem| problem.told(&lines, file)).collect();
-        if let (Some(place), true) = (last, self.more > 0) {
+        if let Some(place) = last {
             let place = Place { key: String::new(), ..place };
-            let message = format!("{} further problems are not shown", self.more);
+            let message = format!("only {PROBLEMS_MAX} problems are shown, and there may be more");
             told.push(Problem::at(&place, message).help("mend these first").hide_line().told(&lines, file));
         }
         told
+    }
+}
+
+impl Extend<Problem> for Problems {
+    fn extend<I: IntoIterator<Item = Problem>>(&mut self, problems: I) {
+        problems.into_iter().for_each(|problem| self.add(problem));
     }
 }
 
@@ -205,7 +229,9 @@ impl Problem {
         let spanned = lines.source.get(self.place.start..self.place.end).unwrap_or_default();
         let width = spanned.lines().next().unwrap_or_default().chars().count();
         let excerpt = match lines.source.lines().nth(line - 1) {
-            Some(text) if may_hold_a_secret(&self.place, text) => Excerpt::Hidden,
+            Some(text) if self.excerpt == Excerpt::Shown && may_hold_a_secret(&self.place, text) => {
+                Excerpt::Hidden
+            }
             _ => self.excerpt,
         };
         let Self { place, message, help, .. } = self;
@@ -216,6 +242,10 @@ impl Problem {
 /// Whether a line may also hold the value of a secret setting. In the sections of keys every line may, unless it is a
 /// header or sets nothing but the setting that the problem is about.
 fn may_hold_a_secret(place: &Place, line: &str) -> bool {
+    if place.end == 0 {
+        // It stands nowhere, so the first line of the file has nothing to do with it.
+        return true;
+    }
     let line = line.trim_start();
     let setting = place.key.rsplit('.').next().unwrap_or_default();
     let setting = setting.split('[').next().unwrap_or_default();
@@ -311,16 +341,15 @@ mod tests {
     }
 
     #[test]
-    fn more_than_can_be_read_are_counted() {
+    fn more_than_can_be_read_are_left_out() {
         let mut problems = Problems::default();
         for _ in 0..250 {
             problems.add(Problem::at(&Place::default(), "wrong"));
         }
         let told = problems.told("", "f.toml");
         assert_eq!(told.len(), 101);
-        assert_eq!(
-            told[100].to_string(),
-            "f.toml:1:1: 150 further problems are not shown\n  help: mend these first"
-        );
+        let expected =
+            "f.toml:1:1: only 100 problems are shown, and there may be more\n  help: mend these first";
+        assert_eq!(told[100].to_string(), expected);
     }
 }

@@ -187,7 +187,7 @@ mod tests {
         let order: Vec<_> = patterns.iter().map(ToString::to_string).collect();
         assert_eq!(
             order,
-            ["/api/tasks/mine", "/api/tasks/{id}", "/api/tasks", "/api/*", "/", "/{page}", "/*"]
+            ["/api/tasks/mine", "/api/tasks/{id}", "/api/tasks", "/", "/api/*", "/{page}", "/*"]
         );
     }
 

@@ -63,7 +63,8 @@ impl Text for IpNet {
             && let Some(v4) = v6.to_ipv4_mapped()
         {
             let message = format!("{} would never match: clients of IPv4 are compared as IPv4", quoted(text));
-            return Err(Wrong::new(message).help(format!("write the network as IPv4, such as \"{v4}/32\"")));
+            let length = net.prefix_len().saturating_sub(96);
+            return Err(Wrong::new(message).help(format!("write \"{v4}/{length}\"")));
         }
         if net.trunc() != net {
             let message = format!("{} has bits set behind its length of {}", quoted(text), net.prefix_len());
@@ -220,6 +221,11 @@ impl Text for PathPattern {
                 wrong(problem).help(format!("write \"{}/*\"", text.split('*').next().unwrap_or_default()))
             }
             PathPatternError::Star | PathPatternError::Brace => wrong(problem),
+            PathPatternError::Never(segment) if segment.is_empty() => {
+                let message =
+                    format!("{} has an empty segment, and no normalised path has one", quoted(text));
+                Wrong::new(message).help("write one `/` between two segments")
+            }
             PathPatternError::Never(_) => {
                 wrong(problem).help("write the path as the application sees it, decoded")
             }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use portcullis_model::ApplicationName;
 
 use super::callers::Callers;
-use super::kind::{At, Text};
+use super::kind::{At, Gaps, Text};
 use super::node::{collide, rate};
-use super::table::Named;
 use super::tree::{self, Config};
 use super::word::LimitName;
 use super::{nearest, route};
@@ -22,7 +21,7 @@ pub(crate) fn all(
     callers: &Callers<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<Arc<Application>>> {
-    let Named(declared) = config.application.value()?;
+    let declared = &config.application.value()?.entries;
     if declared.is_empty() && config.application.is_left_out() {
         let problem = Problem::left_out(
             &config.application.place,
@@ -49,9 +48,12 @@ fn one(
     problems: &mut Problems,
 ) -> Option<Arc<Application>> {
     let upstream = application.upstream.value().and_then(|declared| upstream(declared, config, problems));
-    let mut limits = Limits::declared(application);
+    let mut limits = Limits::declared(application)?;
+    let has_routes = !application.route.is_left_out();
     let routes = routes.of(application, &mut limits, problems);
-    limits.report_unused(problems);
+    if has_routes {
+        limits.report_unused(problems);
+    }
     Some(Arc::new(Application {
         name: name.clone(),
         hosts: application.hosts.value()?.values().cloned().collect(),
@@ -66,7 +68,7 @@ fn one(
 fn report_shared_hosts(declared: &[(ApplicationName, At<tree::Application>)], problems: &mut Problems) {
     let mut owners: HashMap<String, &ApplicationName> = HashMap::new();
     for (name, application) in declared {
-        for host in application.value.hosts.value().into_iter().flat_map(|hosts| hosts.iter()) {
+        for host in application.value.hosts.items() {
             match owners.insert(host.value.text(), name) {
                 Some(owner) if owner != name => {
                     let message =
@@ -81,7 +83,7 @@ fn report_shared_hosts(declared: &[(ApplicationName, At<tree::Application>)], pr
 
 fn upstream(declared: &tree::Upstream, config: &Config, problems: &mut Problems) -> Option<Upstream> {
     let own = config.listen.value().and_then(|listen| listen.address.value());
-    for server in declared.servers.value().into_iter().flat_map(|servers| servers.iter()) {
+    for server in declared.servers.items() {
         let uri = &server.value.0;
         let ip = uri.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
         if let (Some(own), Some(ip)) = (own, ip)
@@ -139,7 +141,10 @@ fn texts(texts: &tree::Texts) -> Option<Texts> {
 }
 
 /// The limits that an application declares, and which of them a route has named.
-pub(crate) struct Limits<'c>(BTreeMap<&'c LimitName, Declared<'c>>);
+pub(crate) struct Limits<'c> {
+    declared: BTreeMap<&'c LimitName, Declared<'c>>,
+    gaps: Gaps,
+}
 
 struct Declared<'c> {
     limit: &'c At<tree::Limit>,
@@ -147,9 +152,10 @@ struct Declared<'c> {
 }
 
 impl<'c> Limits<'c> {
-    fn declared(application: &'c tree::Application) -> Self {
-        let limits = application.limits.value().into_iter().flat_map(|Named(limits)| limits);
-        Self(limits.map(|(name, limit)| (name, Declared { limit, named: false })).collect())
+    fn declared(application: &'c tree::Application) -> Option<Self> {
+        let limits = application.limits.value()?;
+        let declared = limits.entries.iter().map(|(name, limit)| (name, Declared { limit, named: false }));
+        Some(Self { declared: declared.collect(), gaps: limits.gaps })
     }
 
     /// The limit that a route names. `None` when there is none of that name, or it is wrong; either is reported.
@@ -158,14 +164,22 @@ impl<'c> Limits<'c> {
         At { value: name, place }: &At<LimitName>,
         problems: &mut Problems,
     ) -> Option<RouteLimit> {
-        if let Some(declared) = self.0.get_mut(name) {
+        if let Some(declared) = self.declared.get_mut(name) {
             declared.named = true;
             let limit = &declared.limit.value;
             let rate = rate(&limit.requests, &limit.window, &limit.burst)?;
             return Some(RouteLimit { name: name.0.clone(), by: *limit.by.value()?, rate });
         }
-        let help = match nearest::to(&name.0, self.0.keys().map(|known| &*known.0)) {
-            Some(near) => format!("did you mean `{near}`?"),
+        if self.gaps == Gaps::Some {
+            return None;
+        }
+        let near = nearest::to(&name.0, self.declared.keys().map(|known| &*known.0));
+        let help = match near.map(|near| LimitName(near.into())) {
+            Some(near) => {
+                // It was meant, so it does not count as unused.
+                self.declared.get_mut(&near).into_iter().for_each(|declared| declared.named = true);
+                format!("did you mean `{}`?", near.0)
+            }
             None => {
                 let application = place.key().split(".route[").next().unwrap_or_default();
                 format!("declare it in a section `[{application}.limits.{}]`", name.0)
@@ -177,7 +191,7 @@ impl<'c> Limits<'c> {
 
     /// A limit that nobody names protects nothing, whatever its author believes.
     fn report_unused(&self, problems: &mut Problems) {
-        for (name, declared) in self.0.iter().filter(|(_, declared)| !declared.named) {
+        for (name, declared) in self.declared.iter().filter(|(_, declared)| !declared.named) {
             let problem = Problem::left_out(
                 &declared.limit.place,
                 "no route names this limit, so it would limit nothing",

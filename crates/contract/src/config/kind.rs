@@ -44,6 +44,11 @@ pub(crate) trait Text: Sized {
     /// Reads the text, or says why it is none.
     fn parse(text: &str) -> Result<Self, Wrong>;
 
+    /// What a bare number was meant to be, for kinds that people write as one.
+    fn from_number(_number: u64) -> Option<String> {
+        None
+    }
+
     /// The text as it would be written.
     fn text(&self) -> String;
 
@@ -111,7 +116,18 @@ pub(crate) struct At<T> {
 
 /// A list that may be empty.
 #[derive(Debug, Clone)]
-pub(crate) struct List<T>(Vec<At<T>>);
+pub(crate) struct List<T> {
+    items: Vec<At<T>>,
+    /// Whether items are missing because they were wrong. Then nobody may conclude from what is not in the list.
+    pub(crate) gaps: Gaps,
+}
+
+/// Whether something that was written is missing from what was read, because it was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    None,
+    Some,
+}
 
 /// A list with at least one item: an empty one would silently mean "all" or "nobody".
 #[derive(Debug, Clone)]
@@ -120,12 +136,12 @@ pub(crate) struct NonEmpty<T>(List<T>);
 impl<T> List<T> {
     /// The items in their order.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, At<T>> {
-        self.0.iter()
+        self.items.iter()
     }
 
     /// The items without their places.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|item| &item.value)
+        self.items.iter().map(|item| &item.value)
     }
 }
 
@@ -146,8 +162,12 @@ impl<T: Text> Kind for T {
         let parsed = match node.value {
             DeValue::String(text) => T::parse(text),
             other => {
-                Err(Wrong::new(format!("expected {}, found {}", with_article(T::NAME), described(other)))
-                    .help(format!("write it like {}", T::LIKE)))
+                let wrong =
+                    Wrong::new(format!("expected {}, found {}", with_article(T::NAME), described(other)));
+                Err(match number_of(other).and_then(T::from_number) {
+                    Some(meant) => wrong.help(format!("write \"{meant}\" if that is meant")),
+                    None => wrong.help(format!("write it like {}", T::LIKE)),
+                })
             }
         };
         let wrong = match parsed {
@@ -189,20 +209,23 @@ impl<T: Kind> Kind for List<T> {
             return None;
         }
         let mut seen = HashSet::new();
-        let mut list = Vec::new();
+        let mut list = Self { items: Vec::new(), gaps: Gaps::None };
         for (index, item) in items.iter().enumerate() {
             let place = node.place.index(index).at(item.span());
             let item = Node { value: item.get_ref(), place };
-            let Some(value) = T::read(&item, problems) else { continue };
+            let Some(value) = T::read(&item, problems) else {
+                list.gaps = Gaps::Some;
+                continue;
+            };
             if let Shown::Value(text) = value.shown()
                 && !seen.insert(text.clone())
             {
                 let message = format!("`{}` stands twice in this list", text.trim_matches('"'));
                 problems.add(Problem::at(&item.place, message).help("remove one of the two"));
             }
-            list.push(At { value, place: item.place });
+            list.items.push(At { value, place: item.place });
         }
-        Some(Self(list))
+        Some(list)
     }
 
     fn shown(&self) -> Shown {
@@ -310,11 +333,18 @@ fn whole_number<N: TryFrom<u64>>(node: &Node<'_>, problems: &mut Problems) -> Op
         problems.add(Problem::at(&node.place, format!("must not be negative, but is {digits}")));
         return None;
     }
-    let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok().and_then(|n| N::try_from(n).ok());
+    let number = number_of(node.value).and_then(|number| N::try_from(number).ok());
     if number.is_none() {
         problems.add(Problem::at(&node.place, format!("{} is too large a number", quoted(digits.as_str()))));
     }
     number
+}
+
+fn number_of(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
+        _ => None,
+    }
 }
 
 impl Shown {

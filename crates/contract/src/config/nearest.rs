@@ -9,10 +9,11 @@ pub(crate) fn to<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) 
     }
     let lower = word.to_lowercase();
     let distance = |candidate: &&str| strsim::osa_distance(&lower, &candidate.to_lowercase());
-    let near = candidates.into_iter().filter(|c| c.len() <= BYTES_MAX).min_by_key(distance)?;
-    // One slip in three letters is still a slip; more is another word.
-    let tolerated = word.chars().count().max(near.chars().count()).div_ceil(3);
-    (distance(&near) <= tolerated).then_some(near)
+    // One slip in three letters is still a slip; more is another word. Lengths alone rule most candidates out.
+    let tolerated = |candidate: &str| word.len().max(candidate.len()).div_ceil(3);
+    let alike = |candidate: &&str| word.len().abs_diff(candidate.len()) <= tolerated(candidate);
+    let near = candidates.into_iter().filter(|c| c.len() <= BYTES_MAX && alike(c)).min_by_key(distance)?;
+    (distance(&near) <= tolerated(near)).then_some(near)
 }
 
 /// Whether a setting of this name would hold a secret, so that its line must not be shown.

@@ -18,7 +18,7 @@ use super::kind::List;
 use super::table::Setting;
 use super::time::Size;
 use super::tree::{self, Config};
-use super::{application, callers};
+use super::{application, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
 use crate::snapshot::{Bounds, Listen, OpsListen, Snapshot};
@@ -35,8 +35,8 @@ pub(crate) fn snapshot(
     let bounds = bounds(config, problems);
     let exempt =
         networks(&config.ban.value()?.exempt, "everyone would be exempt from bans and limits", problems);
-    let callers = Callers::declared(config, problems);
-    let keys = callers::key_ring(config, &callers, surroundings, now, problems);
+    let callers = Callers::declared(config, problems)?;
+    let keys = keys::key_ring(config, &callers, surroundings, now, problems);
     let applications = application::all(config, &callers, problems);
     Some(Snapshot {
         listen: listen?,

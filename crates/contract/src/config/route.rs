@@ -3,6 +3,7 @@
 //! Deny by default: a route must say who may call it, in exactly one way, and an unclear word is never read as "all".
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
@@ -71,13 +72,7 @@ impl<'c> Routes<'c> {
         Some(Route {
             name: route.name.value()?.clone(),
             path: route.path.value()?.clone(),
-            methods: route
-                .methods
-                .value()
-                .into_iter()
-                .flat_map(|methods| methods.values())
-                .cloned()
-                .collect(),
+            methods: route.methods.items().map(|method| method.value.clone()).collect(),
             kind: *route.kind.value()?,
             demand: demand?,
             limits: limits?,
@@ -90,17 +85,11 @@ impl<'c> Routes<'c> {
 
     /// Who may call the route.
     fn demand(&mut self, route: &tree::Route, place: &Place, problems: &mut Problems) -> Option<Demand> {
-        let permissions = route.permissions.value();
-        let roles = route.roles.value();
         let callers = self.callers;
-        permissions
-            .into_iter()
-            .flat_map(|list| list.iter())
-            .for_each(|p| callers.check_permission(p, Use::Demanded, problems));
-        roles.into_iter().flat_map(|list| list.iter()).for_each(|role| callers.check_role(role, problems));
+        problems.extend(route.permissions.items().filter_map(|p| callers.wrong_permission(p, Use::Demanded)));
+        problems.extend(route.roles.items().filter_map(|role| callers.wrong_role(role)));
 
-        let said = said(route);
-        let (name, place) = match *said.as_slice() {
+        let (way, place) = match *said(route).as_slice() {
             [one] => one,
             [] => {
                 problems.add(undecided(route, place));
@@ -108,23 +97,23 @@ impl<'c> Routes<'c> {
             }
             [(first, _), (second, place), ..] => {
                 let message = format!("`{first}` and `{second}` both say who may call this route");
-                let help = "keep one; for callers with both a role and permissions, write the permissions that the role holds";
+                let help = "keep one; for callers with a role and permissions, write permissions that the role holds";
                 problems.add(Problem::at(place, message).help(help));
                 return None;
             }
         };
-        if name != "public" && !callers.has_keys() && !self.keys_missed {
+        if way != Way::Public && !callers.has_keys() && !self.keys_missed {
             self.keys_missed = true;
-            let problem =
-                Problem::at(place, "callers need an API key here, and there is no key, so nobody could call");
-            problems.add(problem.help("`portcullis apikey new` prints a key and its `[[api_key]]` section"));
+            let message = "callers need an API key here, and there is no key, so nobody could call";
+            let help = "`portcullis apikey new` prints a key and its `[[api_key]]` section";
+            problems.add(Problem::at(place, message).help(help));
         }
-        match name {
-            "public" => Some(Demand::Public),
-            "api_key_required" => Some(Demand::AnyKey),
-            "permissions" => Some(Demand::Permissions(permissions?.values().cloned().collect())),
-            _ => Some(Demand::Roles(roles?.values().cloned().collect())),
-        }
+        Some(match way {
+            Way::Public => Demand::Public,
+            Way::AnyKey => Demand::AnyKey,
+            Way::Permissions => Demand::Permissions(route.permissions.value()?.values().cloned().collect()),
+            Way::Roles => Demand::Roles(route.roles.value()?.values().cloned().collect()),
+        })
     }
 
     fn inspection(
@@ -155,23 +144,46 @@ impl<'c> Routes<'c> {
     }
 }
 
-/// The settings that say who may call a route, those that are wrong included: they were meant.
-fn said(route: &tree::Route) -> Vec<(&'static str, &Place)> {
+/// The ways to say who may call a route, each a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Public,
+    AnyKey,
+    Permissions,
+    Roles,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "public",
+            Self::AnyKey => "api_key_required",
+            Self::Permissions => "permissions",
+            Self::Roles => "roles",
+        })
+    }
+}
+
+/// Which ways a route takes, those that are written wrong included: they were meant.
+fn said(route: &tree::Route) -> Vec<(Way, &Place)> {
     let yes = |setting: &Setting<bool>| !setting.is_left_out() && setting.value() != Some(&false);
-    let public = yes(&route.public).then_some(("public", &route.public.place));
-    let any_key = yes(&route.api_key_required).then_some(("api_key_required", &route.api_key_required.place));
-    let permissions = (!route.permissions.is_left_out()).then_some(("permissions", &route.permissions.place));
-    let roles = (!route.roles.is_left_out()).then_some(("roles", &route.roles.place));
-    [public, any_key, permissions, roles].into_iter().flatten().collect()
+    let ways = [
+        (yes(&route.public), Way::Public, &route.public.place),
+        (yes(&route.api_key_required), Way::AnyKey, &route.api_key_required.place),
+        (!route.permissions.is_left_out(), Way::Permissions, &route.permissions.place),
+        (!route.roles.is_left_out(), Way::Roles, &route.roles.place),
+    ];
+    ways.into_iter().filter_map(|(is_said, way, place)| is_said.then_some((way, place))).collect()
 }
 
 fn undecided(route: &tree::Route, place: &Place) -> Problem {
-    let help = "write one of `public = true`, `api_key_required = true`, `permissions = [\"…\"]` and `roles = [\"…\"]`";
-    let denied = [("public", &route.public), ("api_key_required", &route.api_key_required)];
-    match denied.into_iter().find_map(|(name, setting)| setting.written().map(|(_, place)| (name, place))) {
-        Some((name, place)) => {
+    let help = "write one of `public = true`, `api_key_required = true`, \
+                `permissions = [\"…\"]` and `roles = [\"…\"]`";
+    let denied = [(Way::Public, &route.public), (Way::AnyKey, &route.api_key_required)];
+    match denied.into_iter().find_map(|(way, setting)| setting.written().map(|(_, place)| (way, place))) {
+        Some((way, place)) => {
             let message =
-                format!("`{name} = false` says who may not call this route, and nothing says who may");
+                format!("`{way} = false` says who may not call this route, and nothing says who may");
             Problem::at(place, message).help(help)
         }
         None => Problem::left_out(place, "nothing says who may call this route").help(help),

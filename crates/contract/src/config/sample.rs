@@ -24,9 +24,11 @@ pub struct Sample<'a> {
 pub fn sample(sample: &Sample<'_>) -> String {
     let application = format!("application.{}", sample.application);
     let mut out = Writer::default();
-    out.remark("Portcullis in front of an existing application. `portcullis config check` finds mistakes in this file,");
-    out.remark("`portcullis config show` prints it with all defaults. Everything is on `observe`: requests pass, and the log");
-    out.remark("says which ones would have been refused. When that is right, change `observe` to `enforce`.");
+    out.remark(
+        "Portcullis in front of an existing application. `portcullis config check` finds mistakes in this file, \
+         `portcullis config show` prints it with all defaults. Everything is on `observe`: requests pass, and the \
+         log says which ones would have been refused. When that is right, change `observe` to `enforce`.",
+    );
 
     out.section("listen", "listen");
     out.set("address", &written(sample.listen));
@@ -68,8 +70,10 @@ pub fn sample(sample: &Sample<'_>) -> String {
         out.set(name, value);
     }
     out.blank();
-    out.remark("A route for programs, as an example. It needs a key: `portcullis apikey new` prints one, and the section");
-    out.remark("`[[api_key]]` for this file.");
+    out.remark(
+        "A route for programs, as an example. It needs a key: `portcullis apikey new` prints one, and the section \
+         `[[api_key]]` for this file.",
+    );
     for line in [
         format!("[[{application}.route]]"),
         "name = \"list-tasks\"".into(),

@@ -29,8 +29,10 @@ impl Text for SecretVariable {
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         let Some(name) = text.strip_prefix("env:") else {
-            return Err(Wrong::new("a secret must not stand in the configuration, where backups and colleagues see it")
-                .help("put it into a file with mode 0600 and name that with the setting that ends in `_file`, or write \"env:VARIABLE\""));
+            let message = "a secret must not stand in the configuration, where backups and colleagues see it";
+            let help = "put it into a file with mode 0600 and name that in the setting that ends in `_file`, \
+                        or write \"env:VARIABLE\"";
+            return Err(Wrong::new(message).help(help));
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(plain) {

@@ -23,61 +23,88 @@ pub(crate) fn parse(text: &str) -> Parsed<'_> {
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let mut problems = Problems::default();
     let mut broken: Vec<Range<usize>> = Vec::new();
+    let mut in_list = false;
     for error in errors {
         let span = error.span().unwrap_or_default();
-        if broken.last().is_some_and(|line| line.contains(&span.start)) {
-            continue;
+        let line = line_around(text, span.start);
+        let follows = broken.last() == Some(&line) || (in_list && is_of_list(&error));
+        broken.push(line);
+        // A list without its end takes everything behind it for items.
+        in_list = in_list || is_of_list(&error);
+        if !follows {
+            problems.add(told(&error, span, text));
         }
-        problems.add(told(&error, span.clone(), text));
-        broken.push(line_around(text, span.start));
     }
     Parsed { value: DeValue::Table(table.into_inner()), problems, broken }
+}
+
+fn is_of_list(error: &Error) -> bool {
+    ["unclosed array,", "missing comma between array", "unexpected `=` in array"]
+        .iter()
+        .any(|start| error.message().starts_with(start))
 }
 
 fn told(error: &Error, span: Range<usize>, text: &str) -> Problem {
     let line = text.get(line_around(text, span.start)).unwrap_or_default();
     let secret = may_be_secret(text, span.start, line);
-    let (message, help) = match error.message() {
-        "duplicate key" => duplicate(text.get(span.clone()).unwrap_or_default(), line),
-        "key with no value" => (
-            "a setting is written `name = value`".into(),
-            Some("add the value, or put `#` before a remark".into()),
-        ),
-        other if other.starts_with("invalid basic string") || other.starts_with("invalid literal string") => {
-            (
-                "the closing quote is missing".into(),
-                Some("end the text with the quote that it begins with".into()),
-            )
+    let place = Place::default().at(span.clone());
+    let problem = match error.message() {
+        "duplicate key" => duplicate(&place, text.get(span).unwrap_or_default(), line),
+        _ if is_of_list(error) => {
+            let start = list_before(text, span.start);
+            Problem::at(&place.at(start..start + 1), "this list does not end, or its items are not separated")
+                .help("write `,` between items and `]` at the end")
         }
-        other if other.contains("multi-line") => ("the closing quotes are missing".into(), None),
-        other if other.starts_with("unclosed array,") || other.starts_with("missing comma between array") => {
-            ("the list does not end".into(), Some("separate its items with `,` and end it with `]`".into()))
-        }
-        other if other.starts_with("unclosed table") || other.starts_with("unclosed array table") => {
-            ("the header does not end".into(), Some("end it with as many `]` as it begins with `[`".into()))
+        other if other.starts_with("invalid unquoted key") && line.contains(':') && !line.contains('=') => {
+            Problem::at(&place, "a setting is written `name = value`").help("write `=` instead of `:`")
         }
         other if other.starts_with("invalid unquoted key") => {
-            ("a name may only hold letters, digits, `-` and `_`".into(), None)
+            let help = "write the name in quotes if it is meant";
+            Problem::at(&place, "a name without quotes may only hold letters, digits, `-` and `_`").help(help)
         }
-        other => value(other, line, secret),
+        "key with no value, expected `=`" => {
+            let help = match line.contains('=') {
+                true => "write a name of several words in quotes",
+                false => "add the value, or put `#` before a remark",
+            };
+            Problem::at(&place, "a setting is written `name = value`").help(help)
+        }
+        other if other.contains("multi-line") => Problem::at(&place, "the closing quotes are missing"),
+        other if other.starts_with("invalid basic string") || other.starts_with("invalid literal string") => {
+            let help = "end the text with the quote that it begins with";
+            Problem::at(&place, "the closing quote is missing").help(help)
+        }
+        other if other.starts_with("unclosed table") || other.starts_with("unclosed array table") => {
+            let help = "end it with as many `]` as it begins with `[`";
+            Problem::at(&place, "the header does not end").help(help)
+        }
+        other => no_value(&place, other, line, secret),
     };
-    let place = Place::default().at(span);
-    let problem = Problem::at(&place, message).maybe_help(help);
     if secret { problem.hide_line() } else { problem }
 }
 
-fn duplicate(key: &str, line: &str) -> (String, Option<String>) {
+/// Where the list begins that a place is in: behind the last `=` before it.
+fn list_before(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or_default();
+    let opening =
+        |(at, _): &(usize, &str)| before.get(at + 1..).is_some_and(|rest| rest.trim_start().starts_with('['));
+    let list = before.rmatch_indices('=').find(opening).map(|(at, _)| at);
+    let list = list.and_then(|at| before.get(at..)?.find('[').map(|bracket| at + bracket));
+    list.unwrap_or(offset)
+}
+
+fn duplicate(place: &Place, key: &str, line: &str) -> Problem {
     let header = line.trim();
     if header.starts_with('[') {
         let message = format!("the header {} stands twice", quoted(header));
-        (message, Some("put its settings under the first one".into()))
+        Problem::at(place, message).help("put its settings under the first one")
     } else {
-        (format!("{} is set twice", quoted(key)), Some("keep one of the two".into()))
+        Problem::at(place, format!("{} is set twice", quoted(key))).help("keep one of the two")
     }
 }
 
 /// A value that is none, most often a text without quotes.
-fn value(error: &str, line: &str, secret: bool) -> (String, Option<String>) {
+fn no_value(place: &Place, error: &str, line: &str, secret: bool) -> Problem {
     const HINTS: [&str; 6] = [
         "string values must be quoted",
         "invalid boolean",
@@ -86,17 +113,20 @@ fn value(error: &str, line: &str, secret: bool) -> (String, Option<String>) {
         "unexpected leading",
         "invalid date",
     ];
-    let Some((_, value)) = line.split_once('=').filter(|_| HINTS.iter().any(|hint| error.starts_with(hint)))
-    else {
-        return (format!("this is not TOML: {}", error.replace('\n', " ")), None);
+    let hinted = HINTS.iter().any(|hint| error.starts_with(hint));
+    let Some((_, value)) = line.split_once('=').filter(|_| hinted) else {
+        return Problem::at(place, format!("this is not TOML: {}", error.replace('\n', " ")));
     };
     let value = value.split('#').next().unwrap_or_default().trim();
     if value.is_empty() {
-        return ("the value is missing".into(), Some("write it behind the `=`, or remove the line".into()));
+        return Problem::at(place, "the value is missing")
+            .help("write it behind the `=`, or remove the line");
     }
     let plain = !value.contains(['"', '\'', '[', ']', '{', '}', '\\']);
-    let help = (plain && !secret).then(|| format!("if it is text, write it in quotes: \"{value}\""));
-    ("this is not a value".into(), help.or_else(|| Some("write text in quotes".into())))
+    Problem::at(place, "this is not a value").help(match plain && !secret {
+        true => format!("if it is text, write it in quotes: \"{value}\""),
+        false => "write text in quotes".into(),
+    })
 }
 
 fn line_around(text: &str, offset: usize) -> Range<usize> {

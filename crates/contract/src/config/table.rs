@@ -3,14 +3,14 @@
 //! [`settings!`] turns an entry into a field that knows its place in the file, into its reader, and into the
 //! [`Section`] that the reference, the JSON Schema and the sample are written from. A setting is thus described once.
 
-use std::fmt::Debug;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
-use super::kind::{At, Kind, Node, Shown, Text};
+use super::kind::{At, Gaps, Kind, List, Node, NonEmpty, Shown, Text};
 use super::nearest;
-use crate::diagnostic::{Place, Problem, Problems, quoted};
+use crate::diagnostic::{Excerpt, Place, Problem, Problems, quoted};
 
 /// Declares a section of the configuration. Each entry reads `name: Kind = default`, where the default is written as in
 /// the file, or is `required` or `optional`; then, where they help, `from LEAST to MOST` and `example VALUE`.
@@ -53,7 +53,7 @@ macro_rules! settings {
             fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
                 let mut fields = Fields::of(node, Self::SPECS, problems)?;
                 let section = Self { $( $name: fields.next(problems), )* };
-                fields.refuse_others(&Self::shape(), problems);
+                fields.refuse_others(Self::shape, problems);
                 Some(section)
             }
 
@@ -142,7 +142,10 @@ enum State<T> {
 
 /// A table whose keys the user chooses, such as the applications.
 #[derive(Debug, Clone)]
-pub(crate) struct Named<K, T>(pub(crate) Vec<(K, At<T>)>);
+pub(crate) struct Named<K, T> {
+    pub(crate) entries: Vec<(K, At<T>)>,
+    pub(crate) gaps: Gaps,
+}
 
 /// Tables under a repeated `[[key]]`, at most `MOST`.
 #[derive(Debug, Clone)]
@@ -176,6 +179,20 @@ impl<T> Setting<T> {
     /// Whether nothing stands in the file. False also for a value that was refused.
     pub(crate) fn is_left_out(&self) -> bool {
         matches!(self.state, State::Default(_) | State::Absent)
+    }
+}
+
+impl<T> Setting<List<T>> {
+    /// The items that could be read; none when the setting is left out.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &At<T>> + Clone {
+        self.value().into_iter().flat_map(List::iter)
+    }
+}
+
+impl<T> Setting<NonEmpty<T>> {
+    /// The items that could be read; none when the setting is left out.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &At<T>> + Clone {
+        self.value().into_iter().flat_map(|list| list.iter())
     }
 }
 
@@ -223,28 +240,33 @@ impl<K: Label, T: Kind> Kind for Named<K, T> {
             problems.add(Problem::at(&node.place, message));
             return None;
         }
-        let mut named = Vec::new();
+        let mut named = Self { entries: Vec::new(), gaps: Gaps::None };
         for (key, value) in table.iter() {
             let place = node.place.child(key.get_ref());
             match K::parse(key.get_ref()) {
                 Ok(name) => {
                     let node = Node { value: value.get_ref(), place: place.at(value.span()) };
-                    let read = T::read(&node, problems);
-                    named.extend(read.map(|value| (name, At { value, place: node.place })));
+                    match T::read(&node, problems) {
+                        Some(value) => named.entries.push((name, At { value, place: node.place })),
+                        None => named.gaps = Gaps::Some,
+                    }
                 }
                 Err(wrong) => {
+                    named.gaps = Gaps::Some;
                     let place = place.at(key.span());
                     problems.add(Problem::at(&place, wrong.message).maybe_help(wrong.help));
                 }
             }
         }
         // The parser keeps keys by alphabet; people expect the order of their file.
-        named.sort_by_key(|(_, item)| item.place.start);
-        Some(Self(named))
+        named.entries.sort_by_key(|(_, item)| item.place.start);
+        Some(named)
     }
 
     fn shown(&self) -> Shown {
-        Shown::Table(self.0.iter().map(|(name, item)| (name.text(), Some(item.value.shown()))).collect())
+        Shown::Table(
+            self.entries.iter().map(|(name, item)| (name.text(), Some(item.value.shown()))).collect(),
+        )
     }
 }
 
@@ -287,22 +309,44 @@ pub(crate) struct Fields<'a> {
     table: &'a DeTable<'a>,
     place: &'a Place,
     specs: std::slice::Iter<'static, Spec>,
+    unknown: Vec<Unknown<'a>>,
+}
+
+/// A key that is no setting of its section.
+struct Unknown<'a> {
+    key: &'a str,
+    span: Range<usize>,
+    /// The setting that was probably meant. It does not count as missing, too.
+    meant: Option<&'static str>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn of(node: &'a Node<'_>, specs: &'static [Spec], problems: &mut Problems) -> Option<Self> {
         let table = table_of(node, problems)?;
-        Some(Self { table, place: &node.place, specs: specs.iter() })
+        let is_known = |key: &str| specs.iter().any(|spec| spec.name == key);
+        let meant = |key: &str| nearest::to(key, specs.iter().map(|spec| spec.name));
+        let unknown = table.keys().filter(|key| !is_known(key.get_ref()));
+        let mut unknown: Vec<_> = unknown
+            .map(|key| Unknown { key: key.get_ref(), span: key.span(), meant: meant(key.get_ref()) })
+            .collect();
+        unknown.sort_by_key(|key| key.span.start);
+        Some(Self { table, place: &node.place, specs: specs.iter(), unknown })
     }
 
     /// The next setting of the section.
     pub(crate) fn next<T: Kind>(&mut self, problems: &mut Problems) -> Setting<T> {
+        // INVARIANT: the macro asks once for each of `SPECS`, in their order, so there is one for each setting.
         let Some(spec) = self.specs.next() else {
             return Setting { place: self.place.clone(), state: State::Refused };
         };
         let place = self.place.child(spec.name);
         let Some(value) = self.table.get(spec.name) else {
-            return Self::left_out(spec, place, problems);
+            let meant = self.unknown.iter().any(|unknown| unknown.meant == Some(spec.name));
+            return if meant {
+                Setting { place, state: State::Refused }
+            } else {
+                Self::left_out(spec, place, problems)
+            };
         };
         let node = Node { value: value.get_ref(), place: place.at(value.span()) };
         let read = T::read(&node, problems).filter(|value| in_range(value, spec, &node.place, problems));
@@ -329,15 +373,46 @@ impl<'a> Fields<'a> {
         Setting { place, state }
     }
 
-    /// Reports every key that is no setting of this section.
-    pub(crate) fn refuse_others(self, shape: &Shape, problems: &mut Problems) {
-        let Some(section) = shape.section() else { return };
-        for (key, _) in self.table.iter() {
-            if section.entry(key.get_ref()).is_none() {
-                let place = self.place.child(key.get_ref()).at(key.span());
-                problems.add(unknown(key.get_ref(), &place, self.place, section));
+    /// Reports every key that is no setting of this section, whose description is only made when there is one.
+    pub(crate) fn refuse_others(self, shape: fn() -> Shape, problems: &mut Problems) {
+        let Some(Shape::Section(section)) = (!self.unknown.is_empty()).then(shape) else { return };
+        for unknown in &self.unknown {
+            if !problems.are_full() {
+                problems.add(unknown.told(self.place, &section));
             }
         }
+    }
+}
+
+impl Unknown<'_> {
+    /// Tells of a key that nobody knows: of a later version, mistyped, or in the wrong section.
+    fn told(&self, parent: &Place, section: &Section) -> Problem {
+        let key = self.key;
+        let place = parent.child(key).at(self.span.clone());
+        let fits = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
+            None => key == pattern,
+        };
+        if let Some((_, advice)) = section.later.iter().find(|(pattern, _)| fits(pattern)) {
+            let message = "is not in this version of Portcullis, and nothing is ignored silently";
+            return Problem::at(&place, message)
+                .help(format!("take it out: {advice}"))
+                .excerpt(Excerpt::UpToMark);
+        }
+        let help = match (self.meant, super::tree::home_of(key)) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(home)) => format!("`{key}` belongs under `{home}`"),
+            (None, None) => {
+                let known: Vec<_> = section.entries.iter().map(|entry| entry.spec.name).collect();
+                format!("known here: {}", known.join(", "))
+            }
+        };
+        let message = match parent.key() {
+            "" => format!("there is no section {}", quoted(key)),
+            _ => format!("there is no setting {} here", quoted(key)),
+        };
+        // What stands behind a key that nobody knows could be anything, also a secret.
+        Problem::at(&place, message).help(help).excerpt(Excerpt::UpToMark)
     }
 }
 
@@ -372,35 +447,14 @@ pub(crate) fn as_written(text: &str) -> String {
 
 fn table_of<'a>(node: &'a Node<'_>, problems: &mut Problems) -> Option<&'a DeTable<'a>> {
     let key = node.place.key();
-    let help = match node.value {
+    let (message, help) = match node.value {
         DeValue::Table(table) => return Some(table),
-        DeValue::Array(_) => format!("it may stand only once: write `[{key}]`, with single brackets"),
-        _ => format!("open the section with a line `[{key}]` and put its settings under it"),
+        DeValue::Array(_) => ("may stand only once", format!("write `[{key}]`, with single brackets")),
+        _ => {
+            let help = format!("open the section with a line `[{key}]` and put its settings under it");
+            ("is a section, not a value", help)
+        }
     };
-    problems.add(Problem::at(&node.place, "is a section, not a value").help(help).hide_line());
+    problems.add(Problem::at(&node.place, message).help(help).hide_line());
     None
-}
-
-/// Tells of a key that nobody knows: of a later version, mistyped, or in the wrong section.
-fn unknown(key: &str, place: &Place, parent: &Place, section: &Section) -> Problem {
-    let fits = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(start) => key.starts_with(start),
-        None => key == pattern,
-    };
-    if let Some((_, advice)) = section.later.iter().find(|(pattern, _)| fits(pattern)) {
-        let message = "is not in this version of Portcullis, and nothing may be ignored silently";
-        return Problem::at(place, message).help(format!("take it out; {advice}"));
-    }
-    let known: Vec<_> = section.entries.iter().map(|entry| entry.spec.name).collect();
-    let help = match (nearest::to(key, known.iter().copied()), super::tree::home_of(key)) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, Some(home)) => format!("`{key}` belongs under `{home}`"),
-        (None, None) => format!("known here: {}", known.join(", ")),
-    };
-    let message = match parent.key() {
-        "" => format!("there is no section {}", quoted(key)),
-        _ => format!("there is no setting {} here", quoted(key)),
-    };
-    let problem = Problem::at(place, message).help(help);
-    if nearest::sounds_secret(key) { problem.hide_line() } else { problem }
 }

@@ -45,9 +45,9 @@ impl Text for Duration {
             let (number, after) = leading_number(rest).ok_or_else(|| not_a_duration(text))?;
             let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
             let (unit, after) = after.split_at_checked(letters).unwrap_or((after, ""));
-            if unit.is_empty() {
+            if unit.is_empty() && after.is_empty() {
                 let wrong = Wrong::new(format!("{} has no unit", quoted(text)));
-                return Err(wrong.help(format!("write \"{}s\" if seconds are meant", text.trim())));
+                return Err(wrong.help(format!("write \"{text}s\" if seconds are meant")));
             }
             let Some((_, length_ms)) = units.find(|(known, _)| *known == unit) else {
                 return Err(not_a_duration(text));
@@ -57,6 +57,10 @@ impl Text for Duration {
             rest = after;
         }
         Ok(Duration::from_millis(total_ms))
+    }
+
+    fn from_number(number: u64) -> Option<String> {
+        Some(format!("{number}s"))
     }
 
     fn text(&self) -> String {
@@ -81,8 +85,18 @@ impl Text for Duration {
 }
 
 fn not_a_duration(text: &str) -> Wrong {
-    Wrong::new(format!("{} is not a duration", quoted(text)))
-        .help("write whole numbers with the units d, h, m, s and ms, large ones first, such as \"30s\" or \"1h30m\"")
+    let wrong = Wrong::new(format!("{} is not a duration", quoted(text)));
+    // "60 sec" and "5 minutes": a number with a unit that people write out.
+    if let Some((number, unit)) = leading_number(text) {
+        let unit = unit.trim().to_lowercase();
+        let words = [("milli", "ms"), ("sec", "s"), ("min", "m"), ("hour", "h"), ("day", "d")];
+        let spelled = words.iter().find(|(word, _)| unit.starts_with(word)).map(|(_, short)| *short);
+        let short = || TIME_UNITS.iter().map(|(short, _)| *short).find(|short| *short == unit);
+        if let Some(unit) = spelled.or_else(short) {
+            return wrong.help(format!("write \"{number}{unit}\""));
+        }
+    }
+    wrong.help("write whole numbers with the units d, h, m, s and ms, large ones first, such as \"30s\" or \"1h30m\"")
 }
 
 impl Text for Size {
@@ -111,6 +125,10 @@ impl Text for Size {
             .ok_or_else(|| Wrong::new(format!("{} is too large", quoted(text))))
     }
 
+    fn from_number(number: u64) -> Option<String> {
+        Some(Self(number).text())
+    }
+
     fn text(&self) -> String {
         let fits = |(_, length): &&(&str, u64)| self.0 >= *length && self.0.is_multiple_of(*length);
         match SIZE_UNITS.iter().find(fits) {
@@ -134,10 +152,14 @@ impl Text for DurationOrNone {
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         if text == "none" {
-            Ok(Self(None))
-        } else {
-            Duration::parse(text).map(|duration| Self(Some(duration)))
+            return Ok(Self(None));
         }
+        let wrong = |wrong: Wrong| match leading_number(text) {
+            Some(_) => wrong,
+            None => Wrong::new(format!("{} is neither a duration nor `none`", quoted(text)))
+                .help(format!("write it like {}", Self::LIKE)),
+        };
+        Duration::parse(text).map(|duration| Self(Some(duration))).map_err(wrong)
     }
 
     fn text(&self) -> String {

@@ -53,11 +53,11 @@ settings! {
         application: Named<ApplicationName, Application> = {};
     }
     later {
-        "portal" => "until then, callers are known by API keys",
-        "forward_auth" => "until then, Portcullis is a reverse proxy: requests go through it",
-        "service" => "until then, only requests that come in are guarded",
-        "admin" => "until then, this file is where Portcullis is administered",
-        "ledger" => "until then, the log on standard error is the record",
+        "portal" => "for now, callers are known by API keys",
+        "forward_auth" => "for now, Portcullis is a reverse proxy: requests go through it",
+        "service" => "for now, only requests that come in are guarded",
+        "admin" => "for now, this file is where Portcullis is administered",
+        "ledger" => "for now, the log on standard error is the record",
     }
 }
 
@@ -72,8 +72,8 @@ settings! {
         trusted_proxies: List<IpNet> = [], example ["10.0.0.0/8"];
     }
     later {
-        "tls*" => "until then, let a proxy in front end TLS and name it in `trusted_proxies`",
-        "proxy_protocol" => "until then, let the proxy send `X-Forwarded-For`",
+        "tls*" => "for now, let a proxy in front end TLS and name it in `trusted_proxies`",
+        "proxy_protocol" => "for now, let the proxy send `X-Forwarded-For`",
     }
 }
 
@@ -163,7 +163,8 @@ settings! {
         /// known; roles and keys may also hold `action:*` for an action that is listed.
         permissions: List<Permission> = [], example ["read:tasks", "write:tasks"];
         /// The roles, each with its permissions.
-        roles: Named<RoleName, List<Permission>> = {}, example { user = ["read:tasks", "write:tasks"], admin = ["admin"] };
+        roles: Named<RoleName, List<Permission>> = {},
+            example { user = ["read:tasks", "write:tasks"], admin = ["admin"] };
     }
 }
 
@@ -271,7 +272,7 @@ settings! {
         breaker: Breaker = {};
     }
     later {
-        "tls*" => "keep gate and application on one machine or private network",
+        "tls*" => "for now, keep gate and application on one machine or private network",
     }
 }
 
@@ -345,8 +346,8 @@ settings! {
         inspection: Inspection = {};
     }
     later {
-        "audit" => "until then, the log on standard error is the record",
-        "schema*" => "until then, the application checks the form of its requests",
+        "audit" => "for now, the log on standard error is the record",
+        "schema*" => "for now, the application checks the form of its requests",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use http::{HeaderName, Method};
+use portcullis_access::apikey::KEY_PREFIX;
 use portcullis_model::{ApplicationName, KeyName, NameError, Permission, RoleName, RouteName};
 use serde_json::{Value, json};
 
@@ -83,7 +84,36 @@ names! {
     ApplicationName, "application name", "\"shop\"";
     RouteName, "route name", "\"list-tasks\"";
     RoleName, "role name", "\"readonly\"";
-    KeyName, "key name", "\"ci-robot\"";
+}
+
+impl Text for KeyName {
+    const NAME: &'static str = "key name";
+    const LIKE: &'static str = "\"ci-robot\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        refuse_key_itself(text)?;
+        KeyName::parse(text).map_err(|problem| not_a_name(text, &problem))
+    }
+
+    fn text(&self) -> String {
+        self.as_str().to_owned()
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "pattern": NAME_PATTERN })
+    }
+}
+
+/// Refuses an API key where its name or owner belongs, without repeating it.
+fn refuse_key_itself(text: &str) -> Result<(), Wrong> {
+    if text.starts_with(KEY_PREFIX) {
+        let wrong =
+            Wrong::new("this is an API key itself, which must not stand in the configuration").hide_line();
+        return Err(
+            wrong.help("write a name for it; `portcullis apikey hash` prints the `hash` to write beside it")
+        );
+    }
+    Ok(())
 }
 
 impl Text for LimitName {
@@ -211,6 +241,7 @@ impl Text for Owner {
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         const BYTES_MAX: usize = 128;
+        refuse_key_itself(text)?;
         // It is sent to the upstream in a header, where other characters have no agreed meaning (RFC 9110 §5.5).
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == text;
         if plain && (1..=BYTES_MAX).contains(&text.len()) {
