@@ -50,7 +50,10 @@ impl Surroundings for FileSurroundings {
     }
 
     fn resolve(&self, path: &Path) -> PathBuf {
-        self.folder.join(path)
+        let path = self.folder.join(path);
+        // Absolute, so that resolving it once more changes nothing: `x/portcullis.toml` would become `x/x/…`. It fails
+        // only where there is no current folder, and then no relative path works.
+        std::path::absolute(&path).unwrap_or(path)
     }
 }
 
