@@ -1,7 +1,7 @@
 //! A mistake in a configuration, told so that a stranger can mend it: where, which key, what is wrong, what to do.
 //!
 //! Mistakes are collected, never returned at the first one. A diagnostic never quotes a secret: the ones who report
-//! choose [`Problem::hide_line`] wherever the line of the file could hold one.
+//! choose `Problem::hide_line` wherever the line of the file could hold one.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
