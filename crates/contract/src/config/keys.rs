@@ -93,19 +93,12 @@ fn api_key(
     let hash = stored_hash(key, place, hash_key, surroundings, problems);
 
     let roles = key.roles.value()?;
-    let held = callers.permissions_of(roles)?;
-    for At { value, place } in key.permissions.items().filter(|permission| !held.imply(&permission.value)) {
-        let message =
-            format!("the owner's roles do not hold `{value}`, and a key cannot do more than its owner");
-        let help = "give the owner a role that holds it, or take it out";
-        problems.add(Problem::at(place, message).help(help));
-    }
-    let permissions: Permissions = key.permissions.value()?.values().cloned().collect();
+    let permissions = permissions(key, callers, problems)?;
     Some(ApiKey {
         name: key.name.value()?.clone(),
         owner: key.owner.value()?.0.clone(),
         roles: roles.values().cloned().collect(),
-        permissions: permissions.narrowed_to(&held),
+        permissions,
         applications: key.applications.items().map(|application| application.value.clone()).collect(),
         expires: match key.expires.value()? {
             Expiry::Never => None,
@@ -113,6 +106,26 @@ fn api_key(
         },
         hash: hash?,
     })
+}
+
+/// What a key may do: all that its roles may, or what is listed of that; without roles, what is listed.
+fn permissions(key: &tree::ApiKey, callers: &Callers<'_>, problems: &mut Problems) -> Option<Permissions> {
+    let roles = key.roles.value()?;
+    let held = callers.permissions_of(roles)?;
+    if key.permissions.is_left_out() {
+        return Some(held);
+    }
+    let listed: Permissions = key.permissions.value()?.values().cloned().collect();
+    if roles.values().next().is_none() {
+        return Some(listed);
+    }
+    for At { value, place } in key.permissions.items().filter(|permission| !held.imply(&permission.value)) {
+        let message =
+            format!("the owner's roles do not hold `{value}`, and a key cannot do more than its owner");
+        let help = "give the owner a role that holds it, or take it out";
+        problems.add(Problem::at(place, message).help(help));
+    }
+    Some(listed.narrowed_to(&held))
 }
 
 /// The hash of a key: as stored, or of an existing key that is taken over.

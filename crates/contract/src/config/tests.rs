@@ -84,6 +84,23 @@ fn rendered(text: &str, diagnostics: &[Diagnostic]) -> String {
 }
 
 #[test]
+fn a_key_holds_what_its_roles_hold_unless_a_list_narrows_it() {
+    let list = "roles = [\"user\"]\npermissions = [\"read:tasks\"]\n";
+    for (written, held) in [
+        ("roles = [\"user\"]\n", "read:tasks"),
+        ("roles = [\"admin\"]\n", "admin"),
+        ("roles = [\"admin\"]\npermissions = [\"read:tasks\"]\n", "read:tasks"),
+        ("permissions = [\"write:tasks\"]\n", "write:tasks"),
+        ("", ""),
+    ] {
+        let snapshot = snapshot(&mistakes::GOOD.replacen(list, written, 1));
+        let shop = &snapshot.applications[0].name;
+        let principal = snapshot.keys.verify(API_SECRET, shop, Timestamp::MIN).unwrap();
+        assert_eq!(principal.permissions.to_string(), held, "{written:?}");
+    }
+}
+
+#[test]
 fn a_configuration_becomes_a_snapshot() {
     let text =
         mistakes::GOOD.replace("[ops]", "trusted_proxies = [\"10.0.0.0/8\"]\n[log]\nform = \"json\"\n[ops]");

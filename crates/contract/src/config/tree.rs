@@ -188,8 +188,8 @@ settings! {
         owner: Owner = required, example "ci@example.com";
         /// The owner's roles.
         roles: List<RoleName> = [], example ["user"];
-        /// What this key may do: nothing unless listed, and nothing that the owner's roles may not.
-        permissions: List<Permission> = [], example ["read:tasks"];
+        /// What this key may do of what the owner's roles may. Left out, all of that; without roles, what is listed.
+        permissions: List<Permission> = optional, example ["read:tasks"];
         /// The applications that it is good for. Left out, all.
         applications: NonEmpty<ApplicationName> = optional, example ["shop"];
         /// When it ends: a date (its first instant, UTC), a date-time, or `never`, which has to be said.

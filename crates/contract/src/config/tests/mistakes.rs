@@ -233,7 +233,6 @@ fn permissions_roles_and_keys() {
                 "roles = [\"user\"]\npermissions = [\"read:tasks\"]",
                 "roles = [\"user\"]\npermissions = [\"write:tasks\"]",
             ),
-            ("roles = [\"user\"]\n", ""),
             ("name = \"ci\"", "name = \"CI Robot\""),
             ("owner = \"ci@example.com\"", "owner = \"Jürgen\""),
             ("name = \"ci\"", "name = \"pcl_canary-in-the-file\""),
