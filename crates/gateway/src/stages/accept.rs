@@ -27,6 +27,15 @@ struct Counts {
     by_prefix: HashMap<Prefix, usize>,
 }
 
+/// What bounds apply to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Ordinary,
+    /// Trusted proxies and exempt addresses: they carry many clients.
+    Exempt,
+    Banned,
+}
+
 /// A connection that is served; gives its place back when dropped.
 #[must_use]
 pub(crate) struct Admitted {
@@ -43,30 +52,31 @@ pub(crate) fn admit(
 ) -> Result<Admitted, &'static str> {
     let live = gate.live();
     let prefix = Prefix::of(peer);
-    let exempt = live.snapshot.is_exempt(peer);
     let now = gate.tellers.clock.monotonic();
-    let banned = !exempt && gate.memory.bans.check(prefix, now).is_some();
-    connections.take(prefix, &live.snapshot.bounds, exempt, banned)?;
+    let peer = if live.snapshot.is_exempt(peer) {
+        Peer::Exempt
+    } else if gate.memory.bans.check(prefix, now).is_some() {
+        Peer::Banned
+    } else {
+        Peer::Ordinary
+    };
+    connections.take(prefix, &live.snapshot.bounds, peer)?;
     gate.tellers.metrics.connections.inc();
     Ok(Admitted { connections: Arc::clone(connections), gate: Arc::clone(gate), prefix })
 }
 
 impl Connections {
-    #[expect(
-        clippy::fn_params_excessive_bools,
-        reason = "two independent facts of a peer, used on this page only"
-    )]
-    fn take(&self, prefix: Prefix, bounds: &Bounds, exempt: bool, banned: bool) -> Result<(), &'static str> {
+    fn take(&self, prefix: Prefix, bounds: &Bounds, peer: Peer) -> Result<(), &'static str> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.all >= bounds.connections_max {
             return Err("`bounds.connections_max` is reached");
         }
         let held = counts.by_prefix.get(&prefix).copied().unwrap_or(0);
-        if banned && held >= BANNED_CONNECTIONS_MAX {
+        if peer == Peer::Banned && held >= BANNED_CONNECTIONS_MAX {
             return Err("the address is banned");
         }
         // A trusted proxy carries many clients over its own address.
-        if !exempt && held >= bounds.connections_per_prefix_max {
+        if peer != Peer::Exempt && held >= bounds.connections_per_prefix_max {
             return Err("`bounds.connections_per_prefix_max` is reached");
         }
         counts.all += 1;
@@ -111,18 +121,18 @@ mod tests {
         }
     }
 
-    fn fill(connections: &Connections, prefix: Prefix, exempt: bool, banned: bool) -> usize {
-        (0..20).filter(|_| connections.take(prefix, &bounds(), exempt, banned).is_ok()).count()
+    fn fill(connections: &Connections, prefix: Prefix, peer: Peer) -> usize {
+        (0..20).filter(|_| connections.take(prefix, &bounds(), peer).is_ok()).count()
     }
 
     #[test]
     fn each_bound_holds_and_places_come_back() {
         let (here, there) = (Prefix::V6(1), Prefix::V6(2));
         let connections = Connections::default();
-        assert_eq!(fill(&connections, here, false, false), 5, "per prefix");
-        assert_eq!(fill(&connections, there, true, false), 3, "in all, also for an exempt peer");
+        assert_eq!(fill(&connections, here, Peer::Ordinary), 5, "per prefix");
+        assert_eq!(fill(&connections, there, Peer::Exempt), 3, "in all, also for an exempt peer");
         (0..5).for_each(|_| connections.give_back(here));
-        assert_eq!(fill(&connections, here, false, true), 4, "a banned peer keeps a few");
+        assert_eq!(fill(&connections, here, Peer::Banned), 4, "a banned peer keeps a few");
         (0..7).for_each(|at| connections.give_back(if at < 4 { here } else { there }));
         let counts = connections.0.lock().unwrap();
         assert_eq!((counts.all, counts.by_prefix.len()), (0, 0));

@@ -3,6 +3,14 @@
 //! In-process, over real sockets, because a fault must be placed in one stage at a time. Everything that can be seen
 //! from outside is tested with the real binary, in the binary's own crate.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the failure report"
+)]
+
 mod world;
 
 use std::time::Duration;

@@ -2,6 +2,14 @@
 //!
 //! One module per part of what a user sees; what they share is in `gate`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the failure report"
+)]
+
 mod commands;
 mod examples;
 mod gate;
