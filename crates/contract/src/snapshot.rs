@@ -31,8 +31,8 @@ pub struct Snapshot {
     pub log: LogForm,
     /// What one connection or request may cost the node.
     pub bounds: Bounds,
-    /// Limit per address prefix before routing; `None` when switched off.
-    pub flood: Option<Rate>,
+    /// Limit per address prefix before routing.
+    pub flood: Flood,
     /// When suspicious requests lead to a ban.
     pub ban: BanRule,
     /// Addresses that are never banned and never limited by address.
@@ -75,6 +75,15 @@ pub struct Listen {
 pub struct OpsListen {
     /// Address and port; port 0 lets the system choose.
     pub address: SocketAddr,
+}
+
+/// The limit per address prefix before routing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flood {
+    /// Whether it refuses, observes or does not count.
+    pub mode: Mode,
+    /// How much, in which time.
+    pub rate: Rate,
 }
 
 /// How the log is written.

@@ -7,13 +7,6 @@ use super::nearest;
 use crate::diagnostic::quoted;
 use crate::snapshot::{LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
 
-/// Whether a part works at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Switch {
-    Enforce,
-    Off,
-}
-
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthMode {
@@ -68,10 +61,6 @@ macro_rules! choices {
 
 choices! {
     LogForm { Auto = "auto", Json = "json", Text = "text" }
-    Switch {
-        Enforce = "enforce", Off = "off";
-        instead of "observe": "flood protection has no observe mode; write \"off\" or raise its numbers"
-    }
     AuthMode {
         Enforce = "enforce", Observe = "observe";
         instead of "off": "write \"observe\" to only record, or make single routes `public = true`"

@@ -13,7 +13,6 @@ use portcullis_access::limit::Rate;
 use portcullis_access::suspicion::BanRule;
 
 use super::callers::Callers;
-use super::choice::Switch;
 use super::kind::List;
 use super::table::Setting;
 use super::time::Size;
@@ -21,7 +20,7 @@ use super::tree::{self, Config};
 use super::{application, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
-use crate::snapshot::{Bounds, Listen, OpsListen, Snapshot};
+use crate::snapshot::{Bounds, Flood, Listen, OpsListen, Snapshot};
 
 /// Compiles the whole. Whoever gets a Snapshot must still see whether problems were reported.
 pub(crate) fn snapshot(
@@ -137,13 +136,8 @@ fn bytes(size: &Setting<Size>) -> Option<usize> {
     usize::try_from(size.value()?.0).ok()
 }
 
-/// `Some(None)` when the limit is switched off.
-fn flood(flood: &tree::Flood) -> Option<Option<Rate>> {
-    let rate = rate(&flood.requests, &flood.window, &flood.burst)?;
-    Some(match flood.mode.value()? {
-        Switch::Enforce => Some(rate),
-        Switch::Off => None,
-    })
+fn flood(flood: &tree::Flood) -> Option<Flood> {
+    Some(Flood { mode: *flood.mode.value()?, rate: rate(&flood.requests, &flood.window, &flood.burst)? })
 }
 
 /// The rate of three settings; left out, the burst is as many as the requests.

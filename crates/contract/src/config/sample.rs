@@ -40,6 +40,8 @@ pub fn sample(sample: &Sample<'_>) -> String {
     out.section("api_keys", "api_keys");
     out.set("hash_key_file", "\"state/api-key-hash.key\"");
 
+    out.section("flood", "flood");
+    out.set("mode", "\"observe\"");
     out.section("access", "access");
     out.set("permissions", "[\"read:tasks\", \"write:tasks\"]");
     out.section("access.roles", "access");
@@ -66,6 +68,7 @@ pub fn sample(sample: &Sample<'_>) -> String {
         ("kind", "\"page\""),
         ("public", "true"),
         ("limits", "[\"per-client\"]"),
+        ("body_bytes_max", "\"1GiB\""),
     ] {
         out.set(name, value);
     }

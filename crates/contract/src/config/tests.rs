@@ -116,7 +116,7 @@ fn a_configuration_becomes_a_snapshot() {
     let hundred = 100.try_into().unwrap();
     let rate = Rate { requests: hundred, window: std::time::Duration::from_secs(60), burst: hundred };
     assert_eq!((shop.routes[0].limits[0].by, shop.routes[0].limits[0].rate), (LimitBy::Address, rate));
-    assert!(snapshot.flood.is_some());
+    assert_eq!(snapshot.flood.mode, Mode::Enforce);
 }
 
 #[test]
@@ -147,7 +147,8 @@ fn one_path_may_have_a_route_for_each_method() {
 #[test]
 fn flood_protection_can_be_off_and_keeps_its_numbers() {
     let text = format!("{}\n[flood]\nmode = \"off\"\nrequests = 5\n", mistakes::GOOD);
-    assert_eq!(snapshot(&text).flood, None);
+    let flood = snapshot(&text).flood;
+    assert_eq!((flood.mode, flood.rate.requests.get()), (Mode::Off, 5));
 }
 
 #[test]

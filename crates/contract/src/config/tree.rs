@@ -15,7 +15,7 @@ use portcullis_access::apikey::KeyHash;
 use portcullis_model::{ApplicationName, KeyName, Permission, RoleName, RouteName};
 
 use super::address::{ServerUrl, UrlPath};
-use super::choice::{AuthMode, Switch};
+use super::choice::AuthMode;
 use super::kind::{Kind, List, Node, NonEmpty, Shown};
 use super::secret::{SecretFile, SecretVariable};
 use super::table::{Entry, Fields, Many, Named, Presence, Section, Setting, Shape, Spec, settings};
@@ -128,8 +128,8 @@ settings! {
 settings! {
     /// The limit for each client address (IPv6: each /64) before routing, so that scans of unknown paths count too.
     struct Flood {
-        /// `off` leaves the limit out and keeps its numbers here for later.
-        mode: Switch = "enforce", example "off";
+        /// `enforce` refuses, `observe` only records what it would have refused, `off` does not count.
+        mode: Mode = "enforce", example "observe";
         /// Requests in each window.
         requests: NonZeroU32 = 1_000, from 1 to 10_000_000, example 300;
         /// The window. Requests become free again steadily, not all at its end.
@@ -174,7 +174,7 @@ settings! {
         /// The secret under which keys are hashed, from an environment variable. Only hashes are stored, so that a
         /// stolen file holds no usable key.
         hash_key: SecretVariable = optional, example "env:PORTCULLIS_HASH_KEY";
-        /// The same from a file that only its owner can read: 32 bytes or more.
+        /// The secret under which API keys are hashed, from a file that only its owner can read: 32 bytes or more.
         hash_key_file: SecretFile = optional, example "state/api-key-hash.key";
     }
 }

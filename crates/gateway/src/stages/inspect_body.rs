@@ -78,7 +78,8 @@ pub(crate) async fn look(
         return Ok(Inspected { request, body });
     }
     if is_encoded(&request.headers) {
-        return Err(Refusal::encoded_body("an encoded body cannot be looked at"));
+        unless_observing(target, story, Refusal::encoded_body("an encoded body cannot be looked at"))?;
+        return Ok(Inspected { request, body: sending.boxed_unsync() });
     }
     let held = hold(scope, sending, declared, target, story).await?;
     if let Some(bytes) = &held.whole {
@@ -127,11 +128,27 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Refuses, unless inspection only observes: then the body goes on unseen.
+fn unless_observing(target: &Target, story: &mut Story, refusal: Refusal) -> Result<(), Refusal> {
+    if target.application.modes.inspection == Mode::Observe {
+        story.would_refuse(refusal.private);
+        return Ok(());
+    }
+    Err(refusal)
+}
+
 /// A body as far as it was held, ready to be sent on.
 struct Held {
     /// All of it, when it fits the bound.
     whole: Option<Bytes>,
     replay: Replay,
+}
+
+impl Held {
+    /// A body that goes on unseen.
+    fn unseen(frames: VecDeque<Frame<Bytes>>, rest: Sending<Incoming>) -> Self {
+        Self { whole: None, replay: Replay::new(frames, Some(rest), None) }
+    }
 }
 
 /// Holds the body, within the route's bound and the node's budget.
@@ -142,36 +159,26 @@ async fn hold(
     target: &Target,
     story: &mut Story,
 ) -> Result<Held, Refusal> {
-    let rule = target.route.inspection;
-    let too_large = || Refusal::body_too_large("the body is larger than `inspection.body_bytes_max`");
-    let bytes_max = usize::try_from(rule.body_bytes_max).unwrap_or(usize::MAX);
-    let exact = sending.size_hint().exact();
-    if declared > rule.body_bytes_max {
-        return match rule.over_limit {
-            OverLimit::Deny => Err(too_large()),
-            OverLimit::Pass => {
-                story.note("a body over `inspection.body_bytes_max` was not looked at");
-                Ok(Held { whole: None, replay: Replay::new(VecDeque::new(), Some(sending), None) })
-            }
-        };
+    let bytes_max = target.route.inspection.body_bytes_max;
+    if declared > bytes_max {
+        over_limit(target, story)?;
+        return Ok(Held::unseen(VecDeque::new(), sending));
     }
-    let reserve = exact.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(bytes_max);
-    let apart = scope.gate.budget.set_apart(reserve);
-    let apart = apart.ok_or_else(|| Refusal::busy("`bounds.buffered_bytes_max` is used up"))?;
-    let (mut frames, mut bytes) = (VecDeque::new(), BytesMut::new());
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let exact = sending.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    let Some(apart) = scope.gate.budget.set_apart(exact.unwrap_or(bytes_max)) else {
+        unless_observing(target, story, Refusal::busy("`bounds.buffered_bytes_max` is used up"))?;
+        return Ok(Held::unseen(VecDeque::new(), sending));
+    };
+    let (mut frames, mut bytes) = (VecDeque::new(), BytesMut::with_capacity(exact.unwrap_or(0)));
     while let Some(frame) = sending.frame().await {
         let frame = frame.map_err(|error| broken_upload(&error))?;
         let size = frame.data_ref().map_or(0, Bytes::len);
         if bytes.len() + size > bytes_max {
-            frames.push_front(Frame::data(bytes.freeze()));
+            over_limit(target, story)?;
+            frames.push_back(Frame::data(bytes.freeze()));
             frames.push_back(frame);
-            return match rule.over_limit {
-                OverLimit::Deny => Err(too_large()),
-                OverLimit::Pass => {
-                    story.note("a body over `inspection.body_bytes_max` was not looked at");
-                    Ok(Held { whole: None, replay: Replay::new(frames, Some(sending), Some(apart)) })
-                }
-            };
+            return Ok(Held::unseen(frames, sending));
         }
         match frame.into_data() {
             Ok(data) => bytes.extend_from_slice(&data),
@@ -184,6 +191,18 @@ async fn hold(
         frames.push_front(Frame::data(whole.clone()));
     }
     Ok(Held { whole: Some(whole), replay: Replay::new(frames, None, Some(apart)) })
+}
+
+/// A body larger than what is looked at: 413, never a partial look, unless the route says to let it pass.
+fn over_limit(target: &Target, story: &mut Story) -> Result<(), Refusal> {
+    const WHY: &str = "the body is larger than `inspection.body_bytes_max`";
+    match target.route.inspection.over_limit {
+        OverLimit::Deny => unless_observing(target, story, Refusal::body_too_large(WHY)),
+        OverLimit::Pass => {
+            story.note(format!("{WHY} and was not looked at"));
+            Ok(())
+        }
+    }
 }
 
 /// The answer to a body that broke off while it was held or sent on.

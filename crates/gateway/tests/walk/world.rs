@@ -11,12 +11,13 @@ use http::HeaderName;
 use jiff::Timestamp;
 use portcullis_access::apikey::KeyRing;
 use portcullis_access::demand::Demand;
+use portcullis_access::limit::Rate;
 use portcullis_access::suspicion::BanRule;
 use portcullis_contract::Snapshot;
 use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
-    Application, Bounds, BreakerRule, HostPattern, Inspection, Listen, LogForm, Mode, Modes, OnError,
+    Application, Bounds, BreakerRule, Flood, HostPattern, Inspection, Listen, LogForm, Mode, Modes, OnError,
     OverLimit, Route, RouteKind, Texts, Upstream as UpstreamRule,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
@@ -163,7 +164,7 @@ impl Entropy for Counter {
 }
 
 fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
-    let second = Duration::from_secs(1);
+    let (second, one) = (Duration::from_secs(1), NonZeroU32::MIN);
     let route = Route {
         name: RouteName::parse("all").unwrap(),
         path: PathPattern::parse("/*").unwrap(),
@@ -209,7 +210,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
             buffered_bytes_max: 1 << 20,
             drain_timeout: second,
         },
-        flood: None,
+        flood: Flood { mode: Mode::Off, rate: Rate { requests: one, window: second, burst: one } },
         ban: BanRule { hits: NonZeroU32::new(5).unwrap(), window: second * 600, duration: second * 300 },
         exempt: Vec::new(),
         applications: vec![Arc::new(application)],

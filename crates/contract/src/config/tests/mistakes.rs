@@ -330,7 +330,7 @@ fn applications_and_routes() {
             ),
             (
                 "[ops]",
-                "[bounds]\nbuffered_bytes_max = \"1MiB\"\n[application.shop.texts]\n[ops]\naddress = \"127.0.0.1:9091\"\n[flood]\nmode = \"observe\"\n[log]\nform = \"jsn\"\n[state]\ndirectory = \"\"\n#",
+                "[bounds]\nbuffered_bytes_max = \"1MiB\"\n[application.shop.texts]\n[ops]\naddress = \"127.0.0.1:9091\"\n[flood]\nmode = \"watch\"\n[log]\nform = \"jsn\"\n[state]\ndirectory = \"\"\n#",
             ),
             ("[ops]", "[bounds]\nhead_bytes_max = \"8KiB\"\nconnections_max = 100\n[ops]"),
             ("[ops]", "[ban]\nhits = 33\n[ops]"),
