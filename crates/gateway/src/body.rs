@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
+use crate::fields;
 use crate::story::Story;
 
 /// A body that the upstream is sent.
@@ -57,6 +58,17 @@ pub(crate) enum UploadFailure {
     TooLarge,
     /// The client left or sent broken framing.
     Broken,
+}
+
+impl UploadFailure {
+    /// What happened, for the operator.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stalled => "the client stopped sending its body",
+            Self::TooLarge => "the body is larger than `body_bytes_max`",
+            Self::Broken => "the body's framing broke or the client left",
+        }
+    }
 }
 
 impl Upload {
@@ -154,7 +166,7 @@ where
                     this.upload.failed(UploadFailure::TooLarge);
                     return Poll::Ready(Some(Err(BodyError::TooLarge(this.bytes_max))));
                 }
-                Some(Ok(frame))
+                Some(Ok(without(frame, fields::is_forged)))
             }
         })
     }
@@ -166,6 +178,14 @@ where
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+/// Trailers without the fields whose name `is_bad`; data as it is.
+fn without(mut frame: Frame<Bytes>, is_bad: fn(&str) -> bool) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        fields::take_away(trailers, is_bad);
+    }
+    frame
 }
 
 /// A body that was held, as far as it was held, and the rest of it as it comes.
@@ -271,7 +291,11 @@ impl Told {
 
     fn broke(&mut self, why: &str) -> Poll<Option<Result<Frame<Bytes>, AnswerBroke>>> {
         if let Some(mut story) = self.story.take() {
-            story.upstream_broke(why);
+            // When the upload fails, its connection goes, and the answer with it: that is not the upstream's fault.
+            match story.upload().failure() {
+                Some(failure) => story.client_broke(failure.as_str()),
+                None => story.upstream_broke(why),
+            }
         }
         Poll::Ready(Some(Err(AnswerBroke)))
     }
@@ -322,7 +346,7 @@ impl Body for Told {
             Some(Err(error)) => this.broke(&format!("the upstream broke off its answer: {error}")),
             Some(Ok(frame)) => {
                 this.delivered(frame.data_ref().map_or(0, Bytes::len));
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(without(frame, fields::is_unwanted))))
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod fields;
 mod gate;
 mod io;
 mod metrics;

@@ -172,6 +172,7 @@ fn http_settings(bounds: &Bounds) -> http1::Builder {
     http.timer(TokioTimer::new())
         .header_read_timeout(bounds.head_timeout)
         .max_buf_size(bounds.head_bytes_max.max(READ_BUFFER_BYTES_MIN))
+        .max_header_size(bounds.head_bytes_max)
         .max_headers(bounds.headers_max)
         .half_close(false);
     http

@@ -186,6 +186,13 @@ impl Story {
         }
     }
 
+    /// The client broke off its body in the middle of the answer.
+    pub(crate) fn client_broke(&mut self, why: &str) {
+        self.event.outcome = Outcome::ClientGone;
+        self.event.blame = Some(Blame::Client);
+        self.event.reason = Some(bounded(why, 512));
+    }
+
     /// The upstream broke off in the middle of its answer.
     pub(crate) fn upstream_broke(&mut self, why: &str) {
         self.event.outcome = Outcome::UpstreamBroke;

@@ -152,7 +152,11 @@ impl Pool {
     /// `not` is a server that was just tried in vain; it is asked again only when there is no other.
     /// Otherwise the time after which it is worth asking again.
     pub(crate) fn attempt(&self, now: Monotonic, not: Option<&Attempt>) -> Result<Attempt, Duration> {
-        let begin = self.next.fetch_add(1, Ordering::Relaxed);
+        // A second try takes nobody's turn: else, of two servers, every request would begin with the same one.
+        let begin = match not {
+            None => self.next.fetch_add(1, Ordering::Relaxed),
+            Some(_) => self.next.load(Ordering::Relaxed),
+        };
         let count = self.servers.len().max(1);
         let in_turn = (0..count).filter_map(|i| self.servers.get((begin.wrapping_add(i)) % count));
         let is_other = |server: &&Arc<Server>| not.is_none_or(|n| !Arc::ptr_eq(&n.server, server));

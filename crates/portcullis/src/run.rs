@@ -10,7 +10,7 @@ use portcullis_contract::{Diagnostic, Snapshot, compile};
 use portcullis_control::{NotReloaded, Reloader, serve_ops};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::adapter::{EventLog, FileSurroundings, SystemClock, SystemEntropy, read_config};
@@ -58,6 +58,24 @@ pub(crate) struct Node {
     server: Server,
     reloader: Arc<Reloader>,
     stopping: watch::Sender<bool>,
+    signals: Signals,
+}
+
+/// The signals that a node heeds, kept from the moment this exists.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn begin() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
 }
 
 impl Node {
@@ -65,6 +83,8 @@ impl Node {
     pub(crate) async fn start(config: PathBuf, snapshot: Arc<Snapshot>) -> anyhow::Result<Self> {
         let form = log::Form::settle(snapshot.log);
         log::begin(form);
+        // Before anyone can learn that the node is up: an early SIGHUP would otherwise end it.
+        let signals = Signals::begin().context("signals cannot be received")?;
         let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
         let ports = Ports {
             clock: Arc::new(SystemClock::new()),
@@ -90,7 +110,7 @@ impl Node {
         }
         events.announce("public", server.local_addr()?);
         let reloader = Arc::new(Reloader::new(gate, snapshot));
-        Ok(Self { config, events, server, reloader, stopping })
+        Ok(Self { config, events, server, reloader, stopping, signals })
     }
 
     /// The public address that was bound.
@@ -100,14 +120,14 @@ impl Node {
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
-        let Self { config, events, server, reloader, stopping } = self;
-        let mut hangup = signal(SignalKind::hangup())?;
+        let Self { config, events, server, reloader, stopping, signals } = self;
+        let Signals { mut hangup, terminate, interrupt } = signals;
         let reloading = tokio::spawn(async move {
             while hangup.recv().await.is_some() {
                 reload(&config, &reloader);
             }
         });
-        let stopped = server.run(stop_signal()).await;
+        let stopped = server.run(stop_signal(terminate, interrupt)).await;
         reloading.abort();
         let _ = stopping.send(true);
         if stopped == Stopped::CutOff {
@@ -120,13 +140,7 @@ impl Node {
 }
 
 /// SIGTERM as service managers send it, SIGINT as Ctrl-C does.
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received; stopping");
-        return;
-    };
+async fn stop_signal(mut terminate: Signal, mut interrupt: Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -132,7 +132,11 @@ async fn ask(
     let failure = match asked {
         Some(Ok(response)) => {
             attempt.succeeded();
-            return Ok(response);
+            return if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                Err(switched())
+            } else {
+                Ok(response)
+            };
         }
         None => no_answer_in(patience),
         Some(Err(error)) => match story.upload().failure() {
@@ -145,16 +149,23 @@ async fn ask(
     Err(failure)
 }
 
+/// Nobody asked for another protocol, and behind one nothing would be looked at any more.
+fn switched() -> Failure {
+    let refusal = Refusal::upstream_broke("the upstream switched protocols, which nobody had asked for");
+    Failure { refusal, repeat: Repeat::Pointless }
+}
+
 fn no_answer_in(patience: Duration) -> Failure {
     let refusal = Refusal::upstream_slow(format!("no answer within {patience:?}"));
     Failure { refusal, repeat: Repeat::Pointless }
 }
 
 fn clients_fault(failure: UploadFailure) -> Failure {
+    let why = failure.as_str();
     let refusal = match failure {
-        UploadFailure::Stalled => Refusal::too_slow("the client stopped sending its body"),
-        UploadFailure::TooLarge => Refusal::body_too_large("the body is larger than `body_bytes_max`"),
-        UploadFailure::Broken => Refusal::broken_body("the body's framing broke or the client left"),
+        UploadFailure::Stalled => Refusal::too_slow(why),
+        UploadFailure::TooLarge => Refusal::body_too_large(why),
+        UploadFailure::Broken => Refusal::broken_body(why),
     };
     Failure { refusal, repeat: Repeat::Pointless }
 }

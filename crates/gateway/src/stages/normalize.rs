@@ -14,6 +14,7 @@ use portcullis_access::patterns::Pattern;
 use portcullis_model::Stage;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::fields;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::story::Story;
@@ -23,7 +24,7 @@ const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 /// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -31,13 +32,11 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-
-/// Names that say who someone is or where they come from: only we may say that to the upstream.
-const OURS: &str = "x-portcullis-";
 
 /// A head as the HTTP library read it, and the body that follows.
 pub(crate) struct Arrived {
@@ -123,7 +122,10 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
     }
     let odd = || Refusal::malformed("`Host` is not a host");
     let authority: Authority = host.to_str().map_err(|_| odd())?.parse().map_err(|_| odd())?;
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    // A port that is no number could be read as anything; a user name (`@`) stands before the host.
+    let port_is_odd = !port.is_empty() && authority.port_u16().is_none();
+    if authority.host().is_empty() || authority.as_str().contains('@') || port_is_odd {
         return Err(odd());
     }
     let same = |target: &Authority| target.as_str().eq_ignore_ascii_case(authority.as_str());
@@ -270,16 +272,10 @@ fn strip(headers: &mut HeaderMap) {
     for name in nominated.iter().filter(|name| !protected.contains(name)) {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP.iter().chain([&header::HOST, &header::EXPECT, &header::FORWARDED]) {
+    for name in HOP_BY_HOP.iter().chain([&header::HOST, &header::EXPECT]) {
         headers.remove(name);
     }
-    // CGI and WSGI servers read `X_Portcullis_User` as `X-Portcullis-User`, so no underscore passes.
-    let unwanted =
-        |name: &str| name.starts_with(OURS) || name.starts_with("x-forwarded-") || name.contains('_');
-    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
-    for name in unwanted.iter().chain([&HeaderName::from_static("x-real-ip")]) {
-        headers.remove(name);
-    }
+    fields::take_away(headers, fields::is_forged);
 }
 
 /// Whether a comma-separated header lists `token`.

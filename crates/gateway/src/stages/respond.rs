@@ -12,31 +12,12 @@ use portcullis_model::Stage;
 
 use crate::answer;
 use crate::body::{Answering, Silent, Told};
+use crate::fields;
 use crate::stages::Scope;
 use crate::stages::forward::Answer;
 use crate::stages::limit::Limited;
 use crate::stages::route::Target;
 use crate::story::Story;
-
-/// Headers of one connection (RFC 9110 §7.6.1), and those that only tell an attacker what to look for.
-const UNWANTED: [&str; 15] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "transfer-encoding",
-    "upgrade",
-    "server",
-    "x-powered-by",
-    "x-aspnet-version",
-    "x-aspnetmvc-version",
-    "x-generator",
-    "x-runtime",
-    "x-debug-token",
-    "x-debug-token-link",
-    // A worker with a wider scope could answer for paths of ours.
-    "service-worker-allowed",
-];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -111,10 +92,7 @@ fn strip(headers: &mut HeaderMap) {
         .filter(|name| *name != header::CONTENT_LENGTH)
         .collect();
     nominated.into_iter().for_each(|name| drop(headers.remove(name)));
-    UNWANTED.into_iter().for_each(|name| drop(headers.remove(name)));
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-portcullis-")).cloned().collect();
-    ours.into_iter().for_each(|name| drop(headers.remove(name)));
+    fields::take_away(headers, fields::is_unwanted);
     keep_cookies_but_ours(headers);
 }
 
