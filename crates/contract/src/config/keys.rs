@@ -148,8 +148,9 @@ fn stored_hash(
         }
         (false, true) => {
             let message = "`hash` stands beside a key to take over; one of the two recognises the key";
-            problems
-                .add(Problem::at(&key.hash.place, message).help("keep one of `hash`, `key` and `key_file`"));
+            // Who wrote two may well have written the key itself into this one.
+            let problem = Problem::at(&key.hash.place, message).hide_line();
+            problems.add(problem.help("keep one of `hash`, `key` and `key_file`"));
             None
         }
         (false, false) => key.hash.value().copied(),
