@@ -100,7 +100,7 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     let (host, host_header) = one_host(&head)?;
     story.saw_head(head.method.as_str(), Some(&host), head.uri.path());
     one_of_each(&head.headers)?;
-    let path = one_path(head.uri.path())?;
+    let path = one_path(head.uri.path()).map_err(|refusal| suspected(scope, head.uri.path(), refusal))?;
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
     let mut headers = head.headers;
     let trailers = if lists(&headers, &header::TE, "trailers") { Trailers::Taken } else { Trailers::Dropped };
@@ -150,6 +150,13 @@ fn ambiguous(why: &str) -> Refusal {
     Refusal::malformed(format!("the path has more than one reading: {why}"))
 }
 
+/// An ambiguous path that shows a guide pattern (`/..%5c`, `/%252e%252e%252f`) counts towards a ban, as it would if it
+/// had got as far as being looked at.
+fn suspected(scope: Scope<'_>, raw: &str, refusal: Refusal) -> Refusal {
+    let suspect = refusal.suspect.or_else(|| scope.gate.patterns.scan_path(raw));
+    Refusal { suspect, ..refusal }
+}
+
 /// One reading of a path. Refused: dot segments, empty segments, back-slashes, `;`, control characters, encoded slashes,
 /// a percent-encoding within a percent-encoding, and bytes that are not UTF-8 (overlong forms among them).
 fn one_path(raw: &str) -> Result<Path, Refusal> {
@@ -169,18 +176,19 @@ fn one_path(raw: &str) -> Result<Path, Refusal> {
         let value = hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low);
         let value = value.ok_or_else(|| ambiguous("`%` without two hexadecimal digits"))?;
         rest = after;
-        let twice = value == b'%' && matches!(rest, [a, b, ..] if hex(*a).is_some() && hex(*b).is_some());
-        if twice {
-            return Err(ambiguous("it is encoded twice"));
-        }
         encoded(value, &mut wire, &mut decoded)?;
+    }
+    // Asked of the decoded path, because the digits may have been encoded too: `%25%32%65`.
+    let encodes = |at: &[u8]| matches!(at, [b'%', a, b] if hex(*a).is_some() && hex(*b).is_some());
+    if decoded.windows(3).any(encodes) {
+        return Err(ambiguous("it is encoded twice"));
     }
     let decoded = String::from_utf8(decoded).map_err(|_| ambiguous("it is not UTF-8"))?;
     let last = decoded.split('/').count() - 1;
     for (at, segment) in decoded.split('/').enumerate().skip(1) {
         match segment {
             "." => return Err(ambiguous("it has a dot segment")),
-            // No client sends this by itself: it counts as a guide pattern does.
+            // No client sends this by itself: it counts as a guide pattern does, also where no slash follows.
             ".." => {
                 let suspect = Some(Pattern::ParentSlash);
                 return Err(Refusal { suspect, ..ambiguous("it has a dot segment") });
@@ -376,6 +384,7 @@ mod tests {
         refused("/a%00", "control character");
         refused("/a%0d%0ab", "control character");
         refused("/a%252e%252e/b", "encoded twice");
+        refused("/a/%25%32%65%25%32e/b", "encoded twice");
         refused("/a%c0%ae", "not UTF-8");
         refused("/a%ff", "not UTF-8");
         refused("/a%zz", "two hexadecimal digits");

@@ -47,9 +47,14 @@ pub(crate) fn judge(seen: &Seen, target: &Target, story: &mut Story) -> Result<(
 }
 
 /// Counts a refused suspicious request, and bans its prefix when there were enough of them.
+///
+/// A path with more than one reading is refused in every mode, but it counts only where inspection enforces: an
+/// application that is observed bans nobody.
 pub(crate) fn count(scope: Scope<'_>, pattern: Pattern, story: &mut Story) {
     let snapshot = &scope.live.snapshot;
-    if snapshot.is_exempt(story.client()) {
+    let application = story.host().and_then(|host| snapshot.application_for(host));
+    let enforces = application.is_none_or(|application| application.modes.inspection == Mode::Enforce);
+    if !enforces || snapshot.is_exempt(story.client()) {
         return;
     }
     let metrics = &scope.gate.tellers.metrics;
