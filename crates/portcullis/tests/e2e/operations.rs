@@ -1,1 +1,8 @@
-//! Written with its part.
+//! Running a node: probes and metrics, the log, reloads, an orderly stop, its bounds, and nothing left behind.
+
+mod bounds;
+mod leaks;
+mod log;
+mod metrics;
+mod reload;
+mod stopping;
