@@ -26,6 +26,8 @@ mod time;
 mod tree;
 mod word;
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use portcullis_access::apikey::HashKey;
 
@@ -37,7 +39,8 @@ pub use show::show;
 use crate::diagnostic::{Diagnostic, Place, Problem, Problems};
 use crate::ports::Surroundings;
 use crate::snapshot::Snapshot;
-use kind::{Kind as _, Node};
+use kind::{At, Kind as _, Node};
+use secret::SecretFile;
 
 /// Largest configuration, in bytes. Ten thousand API keys take half of it.
 pub const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -94,6 +97,17 @@ pub fn hash_key(
     let Read { raw, mut problems, .. } = read(text);
     let hash_key = raw.config.and_then(|config| keys::hash_key(&config, surroundings, &mut problems));
     if problems.is_empty() { Ok(hash_key) } else { Err(problems.told(text, file_name)) }
+}
+
+/// The file that shall hold the secret under which API keys are hashed, as the configuration names it: only while it
+/// stores no hash yet. A file that hashes were made with must come back from a backup, and never be replaced silently.
+pub fn hash_key_file_to_make(raw: &Raw) -> Option<&Path> {
+    let config = raw.config.as_ref()?;
+    let stores_hash = |key: &At<tree::ApiKey>| !key.value.hash.is_left_out();
+    if config.api_key.value()?.0.iter().any(stores_hash) {
+        return None;
+    }
+    config.api_keys.value()?.hash_key_file.value().map(SecretFile::path)
 }
 
 struct Read {

@@ -6,14 +6,15 @@ use anyhow::{Context, bail};
 use aws_lc_rs::rand;
 use jiff::{SignedDuration, Timestamp};
 use portcullis_access::apikey::{HashKey, check_form, generate};
-use portcullis_contract::config;
+use portcullis_contract::ports::Surroundings;
+use portcullis_contract::{Diagnostic, compile, config};
 use portcullis_model::KeyName;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::adapter::{FileSurroundings, read_config};
 use crate::cli::{ApikeyCommand, ConfigFile, Format, NewKey};
-use crate::{Exit, log, run};
+use crate::{Exit, init, log, run};
 
 /// Longest key that is read from standard input, in bytes.
 const KEY_BYTES_MAX: u64 = 1024;
@@ -35,13 +36,15 @@ fn new(wanted: &NewKey) -> anyhow::Result<Exit> {
     let key = make_key()?;
     let expires = Timestamp::now() + SignedDuration::from_hours(24 * i64::from(wanted.days));
     let lines = config_lines(wanted, &hash_key.hash(key.expose_secret()).to_string(), expires);
+    refuse_unknown(&lines, &wanted.file)?;
     match wanted.format {
         Format::Json => {
             let answer = json!({ "key": key.expose_secret(), "config": lines });
             log::say(&answer.to_string());
         }
         Format::Table => log::say(&format!(
-            "{}\n\nThis key is shown once and stored nowhere. Add these lines to {} and reload:\n\n{lines}",
+            "{}\n\nThis key is shown once and stored nowhere. Add these lines to {}, and a running gate takes them \
+             over with SIGHUP (kill -HUP PID):\n\n{lines}",
             key.expose_secret(),
             wanted.file.config.display()
         )),
@@ -72,6 +75,21 @@ fn config_lines(wanted: &NewKey, hash: &str, expires: Timestamp) -> String {
     lines
 }
 
+/// Refuses roles and permissions that the configuration does not know, before anyone copies lines that would be refused
+/// there. What else is wrong with the configuration is not this command's business: it may not be finished.
+fn refuse_unknown(lines: &str, file: &ConfigFile) -> anyhow::Result<()> {
+    let text = read_config(&file.config)?;
+    let whole = format!("{text}\n{lines}\n");
+    let checked = compile(&whole, "", &FileSurroundings::of(&file.config), Timestamp::now());
+    let before = text.lines().count();
+    match checked.err().unwrap_or_default().iter().find(|diagnostic| diagnostic.line > before) {
+        Some(Diagnostic { message, help, .. }) => {
+            bail!("{message}{}", help.as_ref().map(|help| format!("; {help}")).unwrap_or_default())
+        }
+        None => Ok(()),
+    }
+}
+
 fn hash(file: &ConfigFile, format: Format) -> anyhow::Result<Exit> {
     if std::io::stdin().is_terminal() {
         log::say_error("type or paste the key and end with Ctrl-D; better: `… apikey hash < KEY_FILE`");
@@ -96,10 +114,12 @@ fn hash(file: &ConfigFile, format: Format) -> anyhow::Result<Exit> {
 /// The hash key that a configuration names; `None` when that has mistakes, which were shown.
 fn hash_key(file: &ConfigFile) -> anyhow::Result<Option<HashKey>> {
     let text = read_config(&file.config)?;
+    make_first_hash_key(file, &text)?;
     match config::hash_key(&text, &file.config.display().to_string(), &FileSurroundings::of(&file.config)) {
         Ok(Some(key)) => Ok(Some(key)),
         Ok(None) => bail!(
-            "`{}` names no `api_keys.hash_key_file`; `portcullis init` makes one",
+            "`{}` names no secret under which keys are hashed; add `hash_key_file = \"state/api-key-hash.key\"` \
+             under `[api_keys]`, and this command makes that file",
             file.config.display()
         ),
         Err(diagnostics) => {
@@ -107,4 +127,17 @@ fn hash_key(file: &ConfigFile) -> anyhow::Result<Option<HashKey>> {
             Ok(None)
         }
     }
+}
+
+/// Makes the hash key that a configuration names when it is not there and nothing was hashed with it yet.
+fn make_first_hash_key(file: &ConfigFile, text: &str) -> anyhow::Result<()> {
+    let (raw, _) = config::parse(text, "");
+    let Some(named) = config::hash_key_file_to_make(&raw) else { return Ok(()) };
+    let path = FileSurroundings::of(&file.config).resolve(named);
+    if path.exists() {
+        return Ok(());
+    }
+    init::make_hash_key(&path)?;
+    log::say_note(&format!("made `{}`; back it up, for no key is good without it", path.display()));
+    Ok(())
 }

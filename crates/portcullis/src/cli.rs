@@ -24,6 +24,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the gate
+    ///
+    /// SIGHUP takes over a changed configuration, or says why not and changes nothing. SIGTERM and Ctrl-C let open
+    /// requests finish and stop.
     Run(ConfigFile),
     /// Run the gate in front of a small demo application and print what to try
     Demo(DemoArguments),
@@ -73,6 +76,9 @@ pub(crate) struct InitArguments {
     /// The application's own address, such as http://127.0.0.1:3000
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: String,
+    /// Address and port for the clients, which they use from now on instead of the application's
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
     /// The folder that gets `portcullis.toml` and the state folder
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     pub(crate) directory: PathBuf,

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::adapter::FileSurroundings;
 use crate::cli::DemoArguments;
-use crate::init::{HASH_KEY_FILE, make_state};
+use crate::init::{HASH_KEY_FILE, make_hash_key};
 use crate::log::{Colour, say};
 use crate::run::{Node, compiled, show};
 use crate::{Exit, apikey, demo};
@@ -77,7 +77,7 @@ fn write_config(
     upstream: SocketAddr,
     keys: &Keys,
 ) -> anyhow::Result<(PathBuf, String)> {
-    make_state(folder)?;
+    make_hash_key(&folder.join(HASH_KEY_FILE))?;
     let config = folder.join("portcullis.toml");
     let secret = FileSurroundings::of(&config)
         .secret_file(Path::new(HASH_KEY_FILE))

@@ -5,12 +5,15 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use aws_lc_rs::rand;
-use portcullis_contract::Diagnostic;
+use jiff::Timestamp;
 use portcullis_contract::config::{self, Sample};
+use portcullis_contract::ports::{FileProblem, Surroundings};
+use portcullis_contract::{Diagnostic, compile};
+use secrecy::SecretString;
 
 use crate::cli::InitArguments;
 use crate::{Exit, log};
@@ -22,50 +25,83 @@ pub(crate) const HASH_KEY_FILE: &str = "state/api-key-hash.key";
 pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<Exit> {
     let folder = &arguments.directory;
     let config = folder.join("portcullis.toml");
-    let text = sample(&arguments.upstream)?;
+    let text = sample(arguments)?;
     DirBuilder::new()
         .recursive(true)
         .create(folder)
         .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
     write_new(&config, text.as_bytes(), 0o644)?;
-    make_state(folder)?;
-    let shown = config.display();
+    let hash_key = folder.join(HASH_KEY_FILE);
+    make_hash_key(&hash_key)?;
+    let (shown, width) = (config.display(), config.display().to_string().len() + 32);
+    let next = |command: &str, why: &str| {
+        format!("  {:width$}# {why}\n", format!("portcullis {command} --config {shown}"))
+    };
     log::say(&format!(
         "wrote {shown} and {}\n\n\
-         It is in observe mode: nothing is refused yet, the log says what would be.\n\
-         Next:\n  portcullis config check --config {shown}\n  portcullis run --config {shown}\n  \
-         portcullis doctor --config {shown}",
-        folder.join(HASH_KEY_FILE).display()
+         It is in observe mode: nothing is refused yet, the log says what would be. Next:\n\n{}{}{}",
+        hash_key.display(),
+        next("config check", "after every change"),
+        next("run", &format!("send clients to http://{}", arguments.listen)),
+        next("doctor", "can the application be reached around the gate?"),
     ));
     Ok(Exit::Fine)
 }
 
 /// The configuration, once it is sure that it is a good one.
-fn sample(upstream: &str) -> anyhow::Result<String> {
-    let text = config::sample(&Sample { upstream, listen: "127.0.0.1:8080", application: "main" });
+fn sample(arguments: &InitArguments) -> anyhow::Result<String> {
+    let InitArguments { upstream, listen, .. } = arguments;
+    let text = config::sample(&Sample { upstream, listen: &listen.to_string(), application: "main" });
     let (_, diagnostics) = config::parse(&text, "portcullis.toml");
     if let Some(Diagnostic { message, help, .. }) = diagnostics.first() {
         bail!("`--upstream {upstream}`: {message}; {}", help.as_deref().unwrap_or("write http://HOST:PORT"));
     }
-    Ok(text)
+    let compiled = compile(&text, "portcullis.toml", &KeyPromised, Timestamp::MIN);
+    match compiled.err().unwrap_or_default().first() {
+        None => Ok(text),
+        Some(Diagnostic { key, .. }) if key.contains("upstream.servers") => bail!(
+            "`--upstream {upstream}` is where the gate itself would listen; give the gate another address, such as \
+             `--listen {}:{}`",
+            listen.ip(),
+            listen.port().saturating_add(1)
+        ),
+        Some(Diagnostic { key, message, .. }) => bail!("`--listen {listen}`: {key} {message}"),
+    }
 }
 
-/// Makes the owner-only state folder and the hash key, unless they exist.
-pub(crate) fn make_state(folder: &Path) -> anyhow::Result<()> {
-    let key_file = folder.join(HASH_KEY_FILE);
-    let state = key_file.parent().unwrap_or(folder);
+/// The files around a configuration whose hash key is made right after it.
+struct KeyPromised;
+
+impl Surroundings for KeyPromised {
+    fn secret_file(&self, _: &Path) -> Result<SecretString, FileProblem> {
+        // Any text that could be a hash key: nothing is hashed with it.
+        Ok(SecretString::from("0123456789abcdef0123456789abcdef"))
+    }
+
+    fn variable(&self, _: &str) -> Option<SecretString> {
+        None
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+}
+
+/// Makes the secret under which API keys are hashed, in a folder that only its owner can read, unless it exists.
+pub(crate) fn make_hash_key(file: &Path) -> anyhow::Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let folder = file.parent().unwrap_or(Path::new(""));
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(state)
-        .with_context(|| format!("the folder `{}` cannot be made", state.display()))?;
-    if key_file.exists() {
-        return Ok(());
-    }
+        .create(folder)
+        .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
     let mut secret = [0; 32];
     rand::fill(&mut secret).map_err(|_| anyhow::anyhow!("the system's random number generator failed"))?;
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_new(&key_file, format!("{hex}\n").as_bytes(), 0o600)
+    write_new(file, format!("{hex}\n").as_bytes(), 0o600)
 }
 
 /// Creates a file that did not exist, with `mode` from its first moment on.

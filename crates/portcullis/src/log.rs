@@ -82,3 +82,9 @@ pub(crate) fn say_error(text: &str) {
     let error = Colour::of_stderr().paint(31, "error:");
     let _ = writeln!(std::io::stderr(), "{error} {text}");
 }
+
+/// A line about what a command did besides its answer, apart from the answer so that programs can read that.
+pub(crate) fn say_note(text: &str) {
+    let note = Colour::of_stderr().paint(33, "note:");
+    let _ = writeln!(std::io::stderr(), "{note} {text}");
+}

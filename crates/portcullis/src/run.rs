@@ -1,6 +1,7 @@
 //! `portcullis run`: how a node is put together, runs, reloads and stops.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,7 +70,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn begin() -> std::io::Result<Self> {
+    fn begin() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -94,12 +95,12 @@ impl Node {
         let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports, Box::new(NoWatch))?);
         let server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
             .await
-            .with_context(|| format!("`listen.address` {} cannot be bound", snapshot.listen.address))?;
+            .map_err(|error| cannot_listen("listen.address", snapshot.listen.address, &error))?;
         let (stopping, stopped) = watch::channel(false);
         if let Some(ops) = &snapshot.ops {
             let listener = TcpListener::bind(ops.address)
                 .await
-                .with_context(|| format!("`ops.address` {} cannot be bound", ops.address))?;
+                .map_err(|error| cannot_listen("ops.address", ops.address, &error))?;
             events.announce("ops", listener.local_addr()?);
             tokio::spawn(serve_ops(
                 listener,
@@ -114,7 +115,7 @@ impl Node {
     }
 
     /// The public address that was bound.
-    pub(crate) fn public_address(&self) -> anyhow::Result<std::net::SocketAddr> {
+    pub(crate) fn public_address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.server.local_addr()?)
     }
 
@@ -137,6 +138,19 @@ impl Node {
         events.end();
         Ok(Exit::Fine)
     }
+}
+
+/// What to tell someone whose address is not to be had, with the next step.
+fn cannot_listen(setting: &str, address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+        }
+        _ => "",
+    };
+    anyhow::anyhow!("cannot listen on `{setting}` {address}: {error}{advice}")
 }
 
 /// SIGTERM as service managers send it, SIGINT as Ctrl-C does.

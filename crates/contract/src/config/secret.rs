@@ -3,7 +3,7 @@
 //! A setting `NAME` takes `env:VARIABLE`, its sibling `NAME_file` a file. Whatever is written where a secret might
 //! have been written by mistake is kept out of diagnostics.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use portcullis_access::apikey::KeyHash;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,6 +21,13 @@ pub(crate) struct SecretVariable(String);
 /// The file that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretFile(PathBuf);
+
+impl SecretFile {
+    /// The file as it is named.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Text for SecretVariable {
     const NAME: &'static str = "`env:VARIABLE`";

@@ -64,11 +64,14 @@ fn problem(error: io::Error) -> FileProblem {
     }
 }
 
-/// Reads a configuration file, with a bound on its size.
+/// Reads a configuration file.
 pub(crate) fn read_config(path: &Path) -> anyhow::Result<String> {
-    use anyhow::Context;
-    fs::read_to_string(path).with_context(|| {
-        let path = path.display();
-        format!("the configuration `{path}` cannot be read; `portcullis init --upstream URL` writes one")
+    let shown = path.display();
+    fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => anyhow::anyhow!(
+            "there is no configuration `{shown}`; name one with `--config FILE`, or write one with \
+             `portcullis init --upstream URL`"
+        ),
+        _ => anyhow::anyhow!("the configuration `{shown}` cannot be read: {error}"),
     })
 }
