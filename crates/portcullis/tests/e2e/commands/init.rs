@@ -1,1 +1,114 @@
-//! Written with its part.
+//! `init`: from a running application to a gate in front of it that refuses nothing.
+
+use portcullis_testkit::{Client, Gate, Upstream};
+
+use crate::commands::Terminal;
+use crate::gate::{DEADLINE, binary};
+
+#[tokio::test]
+async fn a_configuration_and_its_key_are_written_for_their_owner() {
+    let terminal = Terminal::new();
+    let said = terminal.types("init --upstream http://127.0.0.1:3000 --directory gate").await.fine();
+    for part in [
+        "wrote gate/portcullis.toml and gate/state/api-key-hash.key",
+        "portcullis run --config gate/portcullis.toml",
+        "send clients to http://127.0.0.1:8080",
+        "observe mode",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+    let modes = ["gate/portcullis.toml", "gate/state", "gate/state/api-key-hash.key"].map(|name| terminal.mode(name));
+    assert_eq!(modes.map(|mode| format!("{mode:o}")), ["644", "700", "600"]);
+    let key = terminal.read("gate/state/api-key-hash.key");
+    assert_eq!(key.trim().len(), 64, "256 random bits");
+    assert!(!said.contains(key.trim()));
+    // Every command that was named works as it stands.
+    assert_eq!(said.matches("--config gate/portcullis.toml").count(), 3);
+    terminal.types("config check --config gate/portcullis.toml").await.fine();
+    let other = Terminal::new();
+    other.types("init --upstream http://127.0.0.1:3000").await.fine();
+    assert_ne!(other.read("state/api-key-hash.key"), key, "no two gates share a key");
+    other.types("config check").await.fine();
+}
+
+#[tokio::test]
+async fn nothing_that_exists_is_overwritten() {
+    let terminal = Terminal::with("portcullis.toml", "# mine\n");
+    let parts = ["`./portcullis.toml` exists already and was not touched", "choose another folder"];
+    terminal.types("init --upstream http://127.0.0.1:3000").await.fails(2, &parts);
+    assert_eq!(terminal.read("portcullis.toml"), "# mine\n");
+    assert!(!terminal.path("state").exists());
+
+    let terminal = Terminal::new();
+    terminal.write("state/api-key-hash.key", "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
+    terminal.types("init --upstream http://127.0.0.1:3000").await.fine();
+    assert_eq!(terminal.read("state/api-key-hash.key"), "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
+    terminal.types("config check").await.fine();
+}
+
+#[tokio::test]
+async fn a_bad_address_is_refused_with_a_good_one() {
+    for (arguments, part) in [
+        ("--upstream localhost:3000", "write \"http://localhost:3000\""),
+        ("--upstream 3000", "`3000` has no scheme"),
+        ("--upstream http://", "write it like \"http://127.0.0.1:3000\""),
+        ("--upstream http://127.0.0.1:3000/api", "write \"http://127.0.0.1:3000\""),
+        ("--upstream https://127.0.0.1:3000", "TLS to the upstream is not in this version"),
+        ("--upstream ftp://127.0.0.1", "`ftp`"),
+        ("--upstream http://127.0.0.1:8080", "such as `--listen 127.0.0.1:8081`"),
+        ("--upstream http://localhost:3000 --listen 127.0.0.1:9090", "`--listen 127.0.0.1:9090`"),
+    ] {
+        let terminal = Terminal::new();
+        terminal.types(&format!("init {arguments}")).await.fails(2, &[part]);
+        assert!(!terminal.path("portcullis.toml").exists() && !terminal.path("state").exists(), "{arguments}");
+    }
+    let terminal = Terminal::new();
+    terminal.types("init --upstream http://127.0.0.1:8080 --listen 127.0.0.1:8081").await.fine();
+    terminal.types("config check").await.fine();
+}
+
+#[tokio::test]
+async fn what_was_written_runs_in_front_of_an_application_and_refuses_nothing() {
+    let upstream = Upstream::start().await;
+    let terminal = Terminal::new();
+    terminal.types(&format!("init --upstream {} --listen 127.0.0.1:0", upstream.url())).await.fine();
+    // The listener for probes has a fixed port, which a test cannot have.
+    let written = terminal.read("portcullis.toml").replace("127.0.0.1:9090", "127.0.0.1:0");
+    terminal.write("portcullis.toml", &written);
+    let config = terminal.path("portcullis.toml");
+    let arguments = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
+    let mut gate = Gate::builder(binary()).arguments(arguments).start().await;
+
+    let client = Client::new();
+    let post = || client.post(gate.url("/anything"));
+    let attack = "text=%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+    let mut requests = vec![
+        client.get(gate.url("/")),
+        client.get(gate.url("/?q=1+UNION+SELECT+*+FROM+users")),
+        client.get(gate.url("/api/tasks")).header("x-api-key", "your-secure-api-key-here"),
+        client.get(gate.url("/api/tasks")).header("x-api-key", "a").bearer("b"),
+        client.delete(gate.url("/api/tasks/7")),
+        post().form(attack),
+        post().form(&format!("a={}&{attack}", "x".repeat(2 << 20))),
+        post().header("content-type", "application/json").header("content-encoding", "gzip").body("\u{1f}"),
+    ];
+    requests.extend((0..8).map(|_| post().form(attack)));
+    // More than the limits of the sample and of flood protection.
+    requests.extend((0..1_200).map(|_| client.get(gate.url("/often"))));
+    let count = requests.len();
+    for request in requests {
+        let answer = request.send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(upstream.requests_total(), count as u64);
+
+    portcullis_testkit::eventually(DEADLINE, || async { gate.events().len() == count }).await;
+    let observed = |stage: &str| {
+        let would_refuse = |decision: &serde_json::Value| decision["verdict"] == "would_refuse" && decision["stage"] == stage;
+        gate.events().iter().any(|event| event["decisions"].as_array().unwrap().iter().any(would_refuse))
+    };
+    for stage in ["flood", "inspect_head", "authenticate", "limit", "inspect_body"] {
+        assert!(observed(stage), "`{stage}` said nothing");
+    }
+    assert!(gate.stop(DEADLINE).await.success());
+}
