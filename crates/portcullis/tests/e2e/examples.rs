@@ -1,1 +1,138 @@
-//! Written with its part.
+//! The examples: each configuration is checked, each command of each README is typed, and leads to what stands there.
+//!
+//! An example is copied into a folder of its own; its keys are made by its own script. Only its addresses are changed,
+//! because a test must not need a fixed port.
+
+mod numbers;
+mod readmes;
+mod stand_in;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use portcullis_testkit::{Client, Gate, RequestBuilder, Upstream};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::gate::{DEADLINE, binary};
+
+/// The examples, by folder.
+const ALL: [&str; 5] =
+    ["license-plate-detector", "openvpn-ivalt-2fa", "frenly-ai", "ai-cloud-dashboard", "ecommerce-analytics"];
+
+/// The folder of all examples, from the crate's folder.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+/// A copy of an example, as it is after the steps of its README.
+struct Example {
+    name: &'static str,
+    root: TempDir,
+}
+
+impl Example {
+    /// Copies the example and makes its keys.
+    async fn copy(name: &'static str) -> Self {
+        let root = tempfile::Builder::new().prefix("portcullis-example-").tempdir().unwrap();
+        let example = Self { name, root };
+        fs::create_dir_all(example.path("")).unwrap();
+        for file in ["portcullis.toml", "README.md"] {
+            fs::copy(folder().join(name).join(file), example.path(file)).unwrap();
+        }
+        let script = "make-keys";
+        fs::copy(folder().join(script), example.root.path().join("examples").join(script)).unwrap();
+        let (code, _) = example.types(&format!("examples/make-keys {name}")).await;
+        assert_eq!(code, 0, "the keys of {name} are made");
+        example
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.root.path().join("examples").join(self.name).join(file)
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file))
+            .unwrap_or_else(|problem| panic!("{}/{file}: {problem}", self.name))
+    }
+
+    /// Types a line into a shell that stands at the root of the repository and finds `portcullis`.
+    async fn types(&self, line: &str) -> (i32, String) {
+        let own = binary().parent().unwrap().display().to_string();
+        let path = format!("{own}:{}", std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("bash");
+        shell.args(["-c", line]).current_dir(self.root.path()).env("PATH", path).kill_on_drop(true);
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output =
+            timeout(DEADLINE, shell.output()).await.unwrap_or_else(|_| panic!("`{line}` does not end"));
+        let output = output.unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Replaces an address, which must stand there exactly once.
+    fn replace(&self, old: &str, new: &str) {
+        let text = self.read("portcullis.toml");
+        assert_eq!(text.matches(old).count(), 1, "`{old}` in the configuration of {}", self.name);
+        fs::write(self.path("portcullis.toml"), text.replace(old, new)).unwrap();
+    }
+
+    /// Starts the gate with the example's own configuration in front of a new upstream.
+    async fn start(self) -> Running {
+        let upstream = Upstream::start().await;
+        let text = self.read("portcullis.toml");
+        let servers = text.lines().find(|line| line.starts_with("servers = ")).unwrap();
+        self.replace(servers, &format!("servers = [\"{}\"]", upstream.url()));
+        self.replace("address = \"127.0.0.1:8000\"", "address = \"127.0.0.1:0\"");
+        self.replace("address = \"127.0.0.1:9090\"", "address = \"127.0.0.1:0\"");
+        let config = self.path("portcullis.toml");
+        let arguments = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
+        let gate = Gate::builder(binary()).arguments(arguments).start().await;
+        Running { gate, upstream, example: self }
+    }
+}
+
+/// An example whose gate runs.
+struct Running {
+    gate: Gate,
+    upstream: Upstream,
+    example: Example,
+}
+
+impl Running {
+    /// Begins a request; `who` names a file of `state/` that holds a key, `-` is nobody.
+    fn request(&self, client: &Client, who: &str, method: &str, path: &str) -> RequestBuilder {
+        let request = client.request(method.parse().unwrap(), self.gate.url(path));
+        if who == "-" {
+            request
+        } else {
+            request.header("x-api-key", &self.example.read(&format!("state/{who}.key")))
+        }
+    }
+
+    /// The statuses of so many equal requests.
+    async fn statuses(&self, client: &Client, count: usize, who: &str, path: &str) -> Vec<u16> {
+        let mut statuses = Vec::new();
+        for _ in 0..count {
+            statuses.push(self.request(client, who, "GET", path).send().await.status.as_u16());
+        }
+        statuses
+    }
+
+    /// Checks a table of requests and statuses, one a line: `WHO METHOD PATH -> STATUS`.
+    async fn check(&self, table: &str) {
+        let client = Client::new();
+        let rows: Vec<&str> = table.lines().map(str::trim).filter(|row| !row.is_empty()).collect();
+        let mut seen = Vec::new();
+        for row in &rows {
+            let words: Vec<&str> = row.split_whitespace().collect();
+            let [who, method, path, "->", _] = words[..] else {
+                panic!("`{row}`: write `WHO METHOD PATH -> STATUS`")
+            };
+            let status = self.request(&client, who, method, path).send().await.status.as_u16();
+            seen.push(format!("{} {status}", row.rsplit_once(' ').unwrap().0));
+        }
+        assert_eq!(seen, rows, "{}", self.example.name);
+    }
+}
