@@ -72,7 +72,10 @@ async fn programs_read_the_key_and_its_lines_as_json() {
 async fn the_first_key_comes_with_the_secret_that_it_is_hashed_under() {
     let terminal = Terminal::with("portcullis.toml", &config("http://127.0.0.1:9"));
     let first = terminal.types("apikey new --name one --owner ann --role user").await;
-    assert!(first.stderr.starts_with("note: made `") && first.stderr.contains("state/api-key-hash.key"), "{first:?}");
+    assert!(
+        first.stderr.starts_with("note: made `") && first.stderr.contains("state/api-key-hash.key"),
+        "{first:?}"
+    );
     let modes = ["state", "state/api-key-hash.key"].map(|name| format!("{:o}", terminal.mode(name)));
     assert_eq!(modes, ["700", "600"]);
     let secret = terminal.read("state/api-key-hash.key");
@@ -104,7 +107,10 @@ async fn lines_that_the_configuration_would_refuse_are_not_printed() {
     let nothing = config("http://127.0.0.1:9").replace("hash_key_file = ", "# ");
     terminal.write("portcullis.toml", &nothing);
     let nowhere = terminal.types("apikey new --name one --owner ann --role user").await;
-    nowhere.fails(2, &["names no secret under which keys are hashed", "hash_key_file = \"state/api-key-hash.key\""]);
+    nowhere.fails(
+        2,
+        &["names no secret under which keys are hashed", "hash_key_file = \"state/api-key-hash.key\""],
+    );
 }
 
 #[tokio::test]
@@ -122,7 +128,10 @@ async fn an_existing_key_is_hashed_and_let_in_without_being_stored() {
         hash.trim()
     );
     terminal.write("portcullis.toml", &format!("{}\n{lines}", config(&upstream.url())));
-    assert_eq!(read_and_write(&terminal, &[LEGACY, "9fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e"]).await, [(200, 200), (401, 401)]);
+    assert_eq!(
+        read_and_write(&terminal, &[LEGACY, "9fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e"]).await,
+        [(200, 200), (401, 401)]
+    );
 }
 
 #[tokio::test]
@@ -152,6 +161,12 @@ async fn a_hash_key_that_others_can_read_hashes_nothing() {
         said.fails(2, &["portcullis.toml:4:17", "its mode 0640 lets others read it", "chmod 600"]);
     }
     terminal.write("short.key", "too-short");
-    terminal.write("portcullis.toml", &config("http://127.0.0.1:9").replace("state/api-key-hash.key", "short.key"));
-    terminal.types("apikey new --name two --owner ann --role user").await.fails(2, &["9 bytes", "32 or more"]);
+    terminal.write(
+        "portcullis.toml",
+        &config("http://127.0.0.1:9").replace("state/api-key-hash.key", "short.key"),
+    );
+    terminal
+        .types("apikey new --name two --owner ann --role user")
+        .await
+        .fails(2, &["9 bytes", "32 or more"]);
 }

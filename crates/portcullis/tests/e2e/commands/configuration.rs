@@ -80,7 +80,10 @@ async fn a_key_that_has_ended_is_found_by_the_check_and_does_not_keep_the_gate_f
     let short = "route a /a; api_key_required = true\nkey old; expires = \"2020-01-31\"";
     let terminal = Terminal::with("portcullis.toml", &config("http://127.0.0.1:9", short));
     terminal.write("api-key-hash.key", "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
-    terminal.types("config check").await.fails(2, &["this key ended on `2020-01-31T00:00:00Z`", "remove the key"]);
+    terminal
+        .types("config check")
+        .await
+        .fails(2, &["this key ended on `2020-01-31T00:00:00Z`", "remove the key"]);
     let world = crate::guard::World::start(short).await;
     assert_eq!(world.get("old", "/a").await.status, 401);
 }
@@ -116,7 +119,8 @@ async fn an_address_that_is_not_to_be_had_is_named_with_what_to_do() {
         terminal.write("api-key-hash.key", "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
         let said = terminal.types("run").await;
         assert_eq!(said.code, 2, "{said:?}");
-        let parts = [&*format!("`{listener}.address` {address}"), "another program listens there", "another port"];
+        let parts =
+            [&*format!("`{listener}.address` {address}"), "another program listens there", "another port"];
         assert!(parts.iter().all(|part| said.stderr.contains(part)), "{}", said.stderr);
     }
 }

@@ -11,7 +11,8 @@ use crate::gate::{DEADLINE, binary};
 async fn start(more: &[&str]) -> Gate {
     let arguments = ["demo", "--listen", "127.0.0.1:0"].iter().chain(more);
     let gate = Gate::builder(binary()).arguments(arguments).start().await;
-    eventually(DEADLINE, || async { gate.stdout().iter().any(|line| line.contains("Stop with Ctrl-C")) }).await;
+    eventually(DEADLINE, || async { gate.stdout().iter().any(|line| line.contains("Stop with Ctrl-C")) })
+        .await;
     gate
 }
 
@@ -47,16 +48,24 @@ async fn typed(command: &str) -> Vec<u16> {
     shell.args(["-c", command]).kill_on_drop(true);
     let output = timeout(DEADLINE, shell.output()).await.expect("the command ends").unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let heads = text.lines().filter(|line| line.starts_with("HTTP/")).filter_map(|line| line.split(' ').nth(1));
+    let heads =
+        text.lines().filter(|line| line.starts_with("HTTP/")).filter_map(|line| line.split(' ').nth(1));
     let heads: Vec<u16> = heads.filter_map(|status| status.parse().ok()).collect();
-    if heads.is_empty() { text.split_whitespace().filter_map(|word| word.parse().ok()).collect() } else { heads }
+    if heads.is_empty() {
+        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    } else {
+        heads
+    }
 }
 
 #[tokio::test]
 async fn every_command_that_it_prints_keeps_its_promise() {
     let gate = start(&[]).await;
     let promises = promises(&gate);
-    assert_eq!(promises.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [401, 200, 403, 201, 403, 429]);
+    assert_eq!(
+        promises.iter().map(|(status, _)| *status).collect::<Vec<_>>(),
+        [401, 200, 403, 201, 403, 429]
+    );
     for (status, command) in promises {
         let statuses = typed(&command).await;
         assert_eq!(statuses.last(), Some(&status), "{command}: {statuses:?}");

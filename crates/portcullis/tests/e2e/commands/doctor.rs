@@ -36,7 +36,8 @@ async fn an_application_that_is_down_is_a_finding() {
     found(&said, "bad", &["upstream", &gone.to_string(), "start it, or mend `servers`"]);
     let json = terminal.types("doctor --format json").await;
     assert_eq!(json.code, 1);
-    let levels: Vec<_> = json.json().as_array().unwrap().iter().map(|finding| finding["level"].clone()).collect();
+    let levels: Vec<_> =
+        json.json().as_array().unwrap().iter().map(|finding| finding["level"].clone()).collect();
     assert_eq!(levels, ["good", "bad"]);
 }
 

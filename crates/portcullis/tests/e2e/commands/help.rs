@@ -24,7 +24,8 @@ async fn pages(terminal: &Terminal, command: &str, page: &mut String) {
     let help = terminal.types(&format!("{command} --help")).await.fine();
     let title = format!("portcullis {command}");
     page.push_str(&format!("\n## `{}`\n\n```text\n{}\n```\n", title.trim(), trimmed(&help)));
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let listed =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     // A line that goes on from the one above begins further to the right.
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
@@ -41,7 +42,9 @@ fn trimmed(text: &str) -> String {
 async fn the_page_of_the_command_line_is_not_stale() {
     let mut page = HEAD.to_owned();
     pages(&Terminal::new(), "", &mut page).await;
-    for command in ["run", "demo", "init", "config check", "config show", "config schema", "apikey new", "doctor"] {
+    for command in
+        ["run", "demo", "init", "config check", "config show", "config schema", "apikey new", "doctor"]
+    {
         assert!(page.contains(&format!("## `portcullis {command}`")), "`{command}` has no help");
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
@@ -65,7 +68,8 @@ async fn every_option_and_command_says_what_it_is_for() {
     while let Some(line) = lines.next() {
         let begins = line.trim_start();
         if begins.starts_with("--") || begins.starts_with("-c, ") {
-            let follows = lines.peek().is_some_and(|next| next.starts_with("      ") && !next.trim().is_empty());
+            let follows =
+                lines.peek().is_some_and(|next| next.starts_with("      ") && !next.trim().is_empty());
             let explained = begins.contains("  ") || follows;
             assert!(explained, "`{begins}` is not explained");
         }
@@ -95,8 +99,19 @@ async fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
 #[tokio::test]
 async fn a_configuration_that_is_not_there_is_named_with_what_to_do() {
     let terminal = Terminal::new();
-    for line in ["run", "config check", "config show", "doctor", "apikey hash", "apikey new --name a --owner b --role c"] {
-        let parts = ["there is no configuration `portcullis.toml`", "--config FILE", "portcullis init --upstream URL"];
+    for line in [
+        "run",
+        "config check",
+        "config show",
+        "doctor",
+        "apikey hash",
+        "apikey new --name a --owner b --role c",
+    ] {
+        let parts = [
+            "there is no configuration `portcullis.toml`",
+            "--config FILE",
+            "portcullis init --upstream URL",
+        ];
         terminal.types_and_enters(line, "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e").await.fails(2, &parts);
     }
     let terminal = Terminal::new().variable("PORTCULLIS_CONFIG", "elsewhere/gate.toml");

@@ -17,7 +17,8 @@ async fn a_configuration_and_its_key_are_written_for_their_owner() {
     ] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
-    let modes = ["gate/portcullis.toml", "gate/state", "gate/state/api-key-hash.key"].map(|name| terminal.mode(name));
+    let modes =
+        ["gate/portcullis.toml", "gate/state", "gate/state/api-key-hash.key"].map(|name| terminal.mode(name));
     assert_eq!(modes.map(|mode| format!("{mode:o}")), ["644", "700", "600"]);
     let key = terminal.read("gate/state/api-key-hash.key");
     assert_eq!(key.trim().len(), 64, "256 random bits");
@@ -60,7 +61,10 @@ async fn a_bad_address_is_refused_with_a_good_one() {
     ] {
         let terminal = Terminal::new();
         terminal.types(&format!("init {arguments}")).await.fails(2, &[part]);
-        assert!(!terminal.path("portcullis.toml").exists() && !terminal.path("state").exists(), "{arguments}");
+        assert!(
+            !terminal.path("portcullis.toml").exists() && !terminal.path("state").exists(),
+            "{arguments}"
+        );
     }
     let terminal = Terminal::new();
     terminal.types("init --upstream http://127.0.0.1:8080 --listen 127.0.0.1:8081").await.fine();
@@ -104,7 +108,9 @@ async fn what_was_written_runs_in_front_of_an_application_and_refuses_nothing() 
 
     portcullis_testkit::eventually(DEADLINE, || async { gate.events().len() == count }).await;
     let observed = |stage: &str| {
-        let would_refuse = |decision: &serde_json::Value| decision["verdict"] == "would_refuse" && decision["stage"] == stage;
+        let would_refuse = |decision: &serde_json::Value| {
+            decision["verdict"] == "would_refuse" && decision["stage"] == stage
+        };
         gate.events().iter().any(|event| event["decisions"].as_array().unwrap().iter().any(would_refuse))
     };
     for stage in ["flood", "inspect_head", "authenticate", "limit", "inspect_body"] {
