@@ -137,18 +137,22 @@ impl Patterns {
     }
 
     /// Looks at one value that is already decoded: as it stands, once more percent-decoded where `%XX`
-    /// remains (an attacker counts on an application that decodes twice), and each of these with SQL comments
-    /// as blanks. A clean value without `%XX` and comments costs one pass.
+    /// remains (an attacker counts on an application that decodes twice), with `%uXXXX` and fullwidth letters
+    /// as the ASCII that lenient readers make of them, and each of these with SQL comments as blanks. A clean
+    /// value without any of that costs one pass.
     pub fn scan(&self, value: &str) -> Option<Pattern> {
-        self.scan_uncommented(value).or_else(|| {
-            let decoded = decode::percent_again(value)?;
-            self.scan_uncommented(&decoded)
-        })
+        if let Some(pattern) = self.scan_uncommented(value) {
+            return Some(pattern);
+        }
+        let decoded = decode::percent_again(value);
+        let again = || self.scan_uncommented(decoded.as_deref()?);
+        let fitted = || self.scan_uncommented(&decode::best_fit(decoded.as_deref().unwrap_or(value))?);
+        again().or_else(fitted)
     }
 
-    /// [`Patterns::scan`] for bytes; each part that is not UTF-8 reads as U+FFFD.
+    /// [`Patterns::scan`] for bytes; overlong ASCII reads as ASCII, each other part that is not UTF-8 as U+FFFD.
     pub fn scan_bytes(&self, value: &[u8]) -> Option<Pattern> {
-        self.scan(&String::from_utf8_lossy(value))
+        self.scan(&decode::text(value))
     }
 
     /// Looks at every name and value of a raw query, the part after `?`, in their order.

@@ -220,6 +220,9 @@ fn parent_slash_fires() {
             "%2e%2e/",
             "..%c0%afetc",
             "%c0%ae%c0%ae/",
+            "..%e0%80%afetc",
+            "%e0%80%ae%e0%80%ae/",
+            "..%f0%80%80%afetc",
         ],
     );
 }
@@ -348,6 +351,82 @@ fn comments_become_blanks() {
 }
 
 #[test]
+fn what_lenient_readers_take_for_ascii_fires() {
+    for (input, expected) in [
+        ("%u003cscript%u003e", Pattern::ScriptTag),
+        ("%U003Cscript>", Pattern::ScriptTag),
+        ("%uff1cscript%uff1e", Pattern::ScriptTag),
+        ("\u{ff1c}script\u{ff1e}alert(1)", Pattern::ScriptTag),
+        ("1 \u{ff35}\u{ff2e}\u{ff29}\u{ff2f}\u{ff2e} select null,null--", Pattern::UnionSelect),
+        ("%u002e%u002e%u002f", Pattern::ParentSlash),
+        ("\u{ff0e}\u{ff0e}\u{ff3c}windows", Pattern::ParentBackslash),
+        ("1 union%u002f**%u002fselect null,null--", Pattern::UnionSelect),
+        ("..%25u002f", Pattern::ParentSlash),
+    ] {
+        assert_eq!(scan(input), Some(expected), "{input}");
+        let query = format!("q={}", encoded(input));
+        let seen = PATTERNS.with(|patterns| patterns.scan_query(&query)).map(|hit| hit.pattern);
+        assert_eq!(seen, Some(expected), "{query}");
+    }
+    PATTERNS.with(|patterns| {
+        assert_eq!(patterns.scan_query("q=%u003cscript%3e").map(|hit| hit.pattern), Some(Pattern::ScriptTag));
+        assert_eq!(patterns.scan_bytes(b"..\xe0\x80\xafetc"), Some(Pattern::ParentSlash));
+        assert_eq!(patterns.scan_bytes(b"..\xc0\xafetc"), Some(Pattern::ParentSlash));
+    });
+    for clean in ["%u", "%u12", "%uzzzz", "100%unlikely", "\u{ff08}\u{682a}\u{ff09}", "%ud800", "é%u00e9"] {
+        check_clean(clean);
+    }
+}
+
+/// An attacker chooses the text; a megabyte of it must never hold a thread for longer than a megabyte is worth.
+#[test]
+fn a_scan_takes_time_linear_in_what_an_attacker_writes() {
+    let repeated = |piece: &str, bytes: usize| piece.repeat(bytes / piece.len() + 1);
+    let pieces = [
+        "/*!",
+        "/*M!",
+        "/*",
+        "/*!*/",
+        "*/",
+        "/**/",
+        "/*!1/*",
+        "%",
+        "%u",
+        "%u0",
+        "%25",
+        "\u{ff0f}*",
+        "<",
+        "o",
+        "on",
+        " on",
+        "../",
+        "..",
+        "union ",
+        "union select ",
+        "drop table a ",
+        "java",
+        "&#",
+        "delete from a ",
+        "eval ",
+        "/*!union/*M!select",
+        "<%/*!o on../",
+    ];
+    for piece in pieces {
+        let (quarter, whole) = (repeated(piece, 256 << 10), repeated(piece, 1 << 20));
+        let took = |text: &str| {
+            let started = std::time::Instant::now();
+            let _ = PATTERNS
+                .with(|patterns| (patterns.scan_bytes(text.as_bytes()), patterns.scan_form(text.as_bytes())));
+            started.elapsed()
+        };
+        let (of_quarter, of_whole) = (took(&quarter), took(&whole));
+        // Quadratic work would be sixteen times as much; the seconds are for a machine that does other things too.
+        let bound = of_quarter * 8 + std::time::Duration::from_secs(2);
+        assert!(of_whole < bound, "`{piece}`: 256 KiB took {of_quarter:?}, 1 MiB {of_whole:?}");
+    }
+}
+
+#[test]
 fn broken_bytes_are_read_without_fuss() {
     PATTERNS.with(|patterns| {
         assert_eq!(patterns.scan_bytes(b"\xff\xfe../\x80"), Some(Pattern::ParentSlash));
@@ -368,9 +447,11 @@ fn every_pattern_has_its_own_name() {
 fn scan_plainly(value: &str) -> Option<Pattern> {
     let mut forms = vec![value.to_owned()];
     forms.extend(decode::comments_as_blanks(value));
-    if let Some(decoded) = decode::percent_again(value) {
-        let uncommented = decode::comments_as_blanks(&decoded);
-        forms.push(decoded);
+    let decoded = decode::percent_again(value);
+    let fitted = decode::best_fit(decoded.as_deref().unwrap_or(value));
+    for form in decoded.into_iter().chain(fitted) {
+        let uncommented = decode::comments_as_blanks(&form);
+        forms.push(form);
         forms.extend(uncommented);
     }
     ONE_BY_ONE.with(|expressions| {
@@ -430,6 +511,10 @@ fn fragments() -> impl Strategy<Value = String> {
         "#",
         "&",
         "basket",
+        "%u003c",
+        "%u",
+        "\u{ff1c}",
+        "\u{ff0f}",
     ]);
     prop::collection::vec(fragment, 0..24).prop_map(|fragments| fragments.concat())
 }
