@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_model::Monotonic;
 
-pub(crate) use events::EventLog;
+pub(crate) use events::{EventLog, Lines};
 pub(crate) use surroundings::{FileSurroundings, read_config};
 
 /// The machine's clocks.

@@ -15,13 +15,16 @@ use tokio::sync::oneshot;
 
 use crate::adapter::FileSurroundings;
 use crate::cli::DemoArguments;
-use crate::init::{HASH_KEY_FILE, make_hash_key};
+use crate::init::{HASH_KEY_FILE, make_hash_key, write_new};
 use crate::log::{Colour, say};
-use crate::run::{Node, compiled, show};
+use crate::run::{Node, compiled, show, until_done};
 use crate::{Exit, apikey, demo};
 
 /// The demo's configuration; `{…}` are filled in at start.
 const CONFIG: &str = include_str!("demo/portcullis.toml");
+
+/// Its name, which is not that of anyone's own configuration in the same folder.
+const CONFIG_FILE: &str = "demo.toml";
 
 /// The keys that the demo prints.
 struct Keys {
@@ -41,8 +44,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         Some(folder) => Folder::Given(folder.clone()),
         None => Folder::Temporary(tempfile::Builder::new().prefix("portcullis-demo-").tempdir()?),
     };
-    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
-    runtime.block_on(serve(arguments.listen, folder.path()))
+    until_done(serve(arguments.listen, folder.path()))
 }
 
 async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
@@ -78,7 +80,7 @@ fn write_config(
     keys: &Keys,
 ) -> anyhow::Result<(PathBuf, String)> {
     make_hash_key(&folder.join(HASH_KEY_FILE))?;
-    let config = folder.join("portcullis.toml");
+    let config = folder.join(CONFIG_FILE);
     let secret = FileSurroundings::of(&config)
         .secret_file(Path::new(HASH_KEY_FILE))
         .map_err(|problem| anyhow::anyhow!("`{HASH_KEY_FILE}`: {problem}"))?;
@@ -90,7 +92,13 @@ fn write_config(
         .replace("{expires}", &format!("{expires:.0}"))
         .replace("{reader}", &hash_key.hash(keys.reader.expose_secret()).to_string())
         .replace("{writer}", &hash_key.hash(keys.writer.expose_secret()).to_string());
-    std::fs::write(&config, &text).with_context(|| format!("`{}` cannot be written", config.display()))?;
+    // Anew each time, and a link is never followed: whoever may write in the folder could have it lead to any file of
+    // ours. What is no file of ours stays, and the creation says so.
+    if std::fs::symlink_metadata(&config).is_ok_and(|found| found.is_file()) {
+        std::fs::remove_file(&config)
+            .with_context(|| format!("the earlier `{}` cannot be removed", config.display()))?;
+    }
+    write_new(&config, text.as_bytes(), 0o600)?;
     Ok((config, text))
 }
 

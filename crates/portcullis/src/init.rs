@@ -4,7 +4,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -30,8 +30,9 @@ pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<Exit> {
         .recursive(true)
         .create(folder)
         .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
-    write_new(&config, text.as_bytes(), 0o644)?;
     let hash_key = folder.join(HASH_KEY_FILE);
+    check_private(hash_key.parent().unwrap_or(folder))?;
+    write_new(&config, text.as_bytes(), 0o644)?;
     make_hash_key(&hash_key)?;
     let (shown, width) = (config.display(), config.display().to_string().len() + 32);
     let next = |command: &str, why: &str| {
@@ -85,6 +86,22 @@ impl Surroundings for KeyPromised {
     fn resolve(&self, path: &Path) -> PathBuf {
         path.to_owned()
     }
+}
+
+/// Refuses a folder for secrets that others can enter: they could be there already, and replace what is put into it.
+fn check_private(folder: &Path) -> anyhow::Result<()> {
+    let shown = folder.display();
+    let mode = match std::fs::metadata(folder) {
+        Ok(found) => found.mode() & 0o7777,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("`{shown}` cannot be looked at")),
+    };
+    if mode & 0o077 != 0 {
+        bail!(
+            "`{shown}` exists and its mode {mode:04o} lets others in; run `chmod 700 {shown}` and try again"
+        );
+    }
+    Ok(())
 }
 
 /// Makes the secret under which API keys are hashed, in a folder that only its owner can read, unless it exists.

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write};
 use portcullis_contract::snapshot::LogForm;
 use tracing_subscriber::EnvFilter;
 
+use crate::adapter::Lines;
+
 /// The form that is really written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -61,15 +63,20 @@ impl Colour {
     }
 }
 
-/// Sends the process's own messages to standard error. `PORTCULLIS_LOG` chooses the levels, `info` by default.
-pub(crate) fn begin(form: Form) {
+/// Sends the process's own messages into the log's queue. `PORTCULLIS_LOG` chooses the levels, `info` by default.
+///
+/// Panics take the same way: whoever can cause one must not make the thread that serves others wait for the log's reader.
+pub(crate) fn begin(form: Form, lines: Lines) {
     let levels = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(levels).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(levels).with_writer(lines);
     // A second start in one process keeps the first one's log.
-    let _ = match form {
+    let begun = match form {
         Form::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
         Form::Text(colour) => builder.with_ansi(colour == Colour::On).with_target(false).compact().try_init(),
     };
+    if begun.is_ok() {
+        std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    }
 }
 
 /// A line for the person who typed a command.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::adapter::{EventLog, FileSurroundings, SystemClock, SystemEntropy, rea
 use crate::cli::ConfigFile;
 use crate::{Exit, log};
 
+/// How long tasks that outlive the node may take to end once their process ends.
+const LEFT_BEHIND_MAX: Duration = Duration::from_millis(200);
+
 /// Runs the gate until it is asked to stop.
 pub(crate) fn run(arguments: &ConfigFile) -> anyhow::Result<Exit> {
     let text = read_config(&arguments.config)?;
@@ -28,11 +32,19 @@ pub(crate) fn run(arguments: &ConfigFile) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
-    runtime.block_on(async {
+    until_done(async {
         let node = Node::start(arguments.config.clone(), snapshot).await?;
         node.until_stopped().await
     })
+}
+
+/// Runs `work` on a runtime and gives up whatever it leaves behind. A runtime that is dropped waits for its blocking
+/// tasks, and the scan of a body that an attacker wrote may be among them: a stop must not wait for that.
+pub(crate) fn until_done<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFT_BEHIND_MAX);
+    done
 }
 
 /// Compiles a configuration with the files and variables around it. A key that has ended since it was checked must not
@@ -83,10 +95,10 @@ impl Node {
     /// Binds all listeners and begins to serve probes.
     pub(crate) async fn start(config: PathBuf, snapshot: Arc<Snapshot>) -> anyhow::Result<Self> {
         let form = log::Form::settle(snapshot.log);
-        log::begin(form);
+        let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
+        log::begin(form, events.lines());
         // Before anyone can learn that the node is up: an early SIGHUP would otherwise end it.
         let signals = Signals::begin().context("signals cannot be received")?;
-        let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
         let ports = Ports {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),

@@ -27,10 +27,12 @@ impl Surroundings for FileSurroundings {
     fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem> {
         let file = File::open(self.resolve(path)).map_err(problem)?;
         // Asked of the open file, so that nobody can swap it in between.
-        let mode = file.metadata().map_err(problem)?.mode() & 0o7777;
+        let metadata = file.metadata().map_err(problem)?;
+        let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(FileProblem::ReadableByOthers(mode));
         }
+        check_owner(metadata.uid())?;
         let mut text = String::new();
         let read = file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text);
         let secret = SecretString::from(text.trim_end_matches(['\r', '\n']));
@@ -57,6 +59,23 @@ impl Surroundings for FileSurroundings {
     }
 }
 
+/// Refuses a secret of somebody else: they could read it, and change it at any time.
+fn check_owner(owner: u32) -> Result<(), FileProblem> {
+    let own = match fs::metadata("/proc/self") {
+        Ok(process) => process.uid(),
+        Err(error) => {
+            let why = format!("its owner cannot be checked, because `/proc/self` cannot be asked: {error}");
+            return Err(FileProblem::Unreadable(why));
+        }
+    };
+    if owner == own || owner == 0 {
+        return Ok(());
+    }
+    Err(FileProblem::Unreadable(format!(
+        "it belongs to user {owner}, who can read and change it; run `chown {own}` on it, the user of this process"
+    )))
+}
+
 fn problem(error: io::Error) -> FileProblem {
     match error.kind() {
         io::ErrorKind::NotFound => FileProblem::Missing,
@@ -74,4 +93,22 @@ pub(crate) fn read_config(path: &Path) -> anyhow::Result<String> {
         ),
         _ => anyhow::anyhow!("the configuration `{shown}` cannot be read: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_belongs_to_us_or_to_root() {
+        let own = fs::metadata("/proc/self").unwrap().uid();
+        assert_eq!((check_owner(own), check_owner(0)), (Ok(()), Ok(())));
+        let Err(FileProblem::Unreadable(why)) = check_owner(own + 1) else {
+            panic!("somebody else's is refused")
+        };
+        assert!(
+            why.contains(&format!("belongs to user {}", own + 1)) && why.contains(&format!("chown {own}`")),
+            "{why}"
+        );
+    }
 }
