@@ -109,7 +109,7 @@ pub struct Hit {
     pub pattern: Pattern,
     /// Where it was seen.
     pub place: Place,
-    /// The field's decoded name, cut to [`HIT_NAME_CHARACTERS_MAX`] characters, control characters replaced.
+    /// The field's decoded name, cut to [`HIT_NAME_CHARACTERS_MAX`] characters; control and unseen ones are replaced.
     pub name: Box<str>,
 }
 
@@ -204,8 +204,25 @@ impl Patterns {
 
 /// A name as a log line may hold it: short, and unable to fake another line or to steer a terminal.
 fn for_log(name: &str) -> Box<str> {
-    let safe = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let safe = |c: char| if c.is_control() || is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c };
     name.chars().take(HIT_NAME_CHARACTERS_MAX).map(safe).collect::<String>().into()
+}
+
+/// Characters that show nothing and change how the rest is shown: with U+202E an attacker has whoever reads the log
+/// see a line backwards, and U+2028 ends a line for some viewers.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]

@@ -324,6 +324,9 @@ fn a_hit_names_its_field_briefly_and_safely() {
     let raw = format!("a%0d%0a%1b{}=../", "é".repeat(100));
     let hit = PATTERNS.with(|patterns| patterns.scan_query(&raw)).unwrap();
     assert_eq!(&*hit.name, format!("a\u{fffd}\u{fffd}\u{fffd}{}", "é".repeat(60)));
+    // Right-to-left override, zero-width blank, line separator.
+    let hit = PATTERNS.with(|patterns| patterns.scan_query("a%e2%80%aeb%e2%80%8bc%e2%80%a8=../")).unwrap();
+    assert_eq!(&*hit.name, "a\u{fffd}b\u{fffd}c\u{fffd}");
 }
 
 #[test]
