@@ -43,8 +43,8 @@ fn new(wanted: &NewKey) -> anyhow::Result<Exit> {
             log::say(&answer.to_string());
         }
         Format::Table => log::say(&format!(
-            "{}\n\nThis key is shown once and stored nowhere. Add these lines to {}, and a running gate takes them \
-             over with SIGHUP (kill -HUP PID):\n\n{lines}",
+            "{}\n\nThis key is shown once and stored nowhere.\n\
+             Add these lines to {}; a running gate takes them over with SIGHUP (kill -HUP PID):\n\n{lines}",
             key.expose_secret(),
             wanted.file.config.display()
         )),

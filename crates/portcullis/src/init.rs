@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<Exit> {
     check_private(hash_key.parent().unwrap_or(folder))?;
     write_new(&config, text.as_bytes(), 0o644)?;
     make_hash_key(&hash_key)?;
-    let (shown, width) = (config.display(), config.display().to_string().len() + 32);
+    let (shown, width) = (config.display(), config.display().to_string().len() + 35);
     let next = |command: &str, why: &str| {
         format!("  {:width$}# {why}\n", format!("portcullis {command} --config {shown}"))
     };

@@ -162,7 +162,7 @@ fn cannot_listen(setting: &str, address: SocketAddr, error: &io::Error) -> anyho
         }
         _ => "",
     };
-    anyhow::anyhow!("cannot listen on `{setting}` {address}: {error}{advice}")
+    anyhow::anyhow!("`{setting}` {address} cannot be bound: {error}{advice}")
 }
 
 /// SIGTERM as service managers send it, SIGINT as Ctrl-C does.

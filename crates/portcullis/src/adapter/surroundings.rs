@@ -88,8 +88,8 @@ pub(crate) fn read_config(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => anyhow::anyhow!(
-            "there is no configuration `{shown}`; name one with `--config FILE`, or write one with \
-             `portcullis init --upstream URL`"
+            "the configuration `{shown}` cannot be read: there is no such file; name another with `--config FILE`, or \
+             write one with `portcullis init --upstream URL`"
         ),
         _ => anyhow::anyhow!("the configuration `{shown}` cannot be read: {error}"),
     })
