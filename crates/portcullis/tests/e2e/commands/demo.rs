@@ -6,6 +6,7 @@ use portcullis_testkit::{Client, Gate, Signal, eventually};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::commands::Terminal;
 use crate::gate::{DEADLINE, binary};
 
 async fn start(more: &[&str]) -> Gate {
@@ -111,7 +112,7 @@ async fn a_folder_of_ones_own_is_kept_and_its_configuration_can_be_changed() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("demo");
     let mut gate = start(&["--directory", directory.to_str().unwrap()]).await;
-    let config = directory.join("portcullis.toml");
+    let config = directory.join("demo.toml");
     let observing = std::fs::read_to_string(&config).unwrap();
     let observing = observing.replace("hosts = [\"*\"]", "hosts = [\"*\"]\nmode.auth = \"observe\"");
     assert_eq!(Client::new().get(gate.url("/api/tasks")).send().await.status, 401);
@@ -123,4 +124,34 @@ async fn a_folder_of_ones_own_is_kept_and_its_configuration_can_be_changed() {
     assert!(config.exists(), "what was asked for is not removed");
     let again = start(&["--directory", directory.to_str().unwrap()]).await;
     assert_eq!(Client::new().get(again.url("/api/tasks")).send().await.status, 401);
+}
+
+#[tokio::test]
+async fn where_its_port_is_taken_it_says_how_to_get_another() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let said = Terminal::new().types(&format!("demo --listen {address}")).await;
+    said.fails(
+        2,
+        &["`--listen 127.0.0.1:0` takes a free port", &address.to_string(), "another program listens there"],
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_ones_own_is_overwritten_and_no_link_is_followed() {
+    let terminal = Terminal::with("portcullis.toml", "# mine\n");
+    terminal.write("demo.toml", "# of an earlier demo\n");
+    terminal.set_mode("demo.toml", 0o644);
+    let mut gate = start(&["--directory", terminal.folder().to_str().unwrap()]).await;
+    assert_eq!(terminal.read("portcullis.toml"), "# mine\n");
+    assert!(terminal.read("demo.toml").contains("[listen]"));
+    assert_eq!(format!("{:o}", terminal.mode("demo.toml")), "600");
+    assert!(gate.stop(DEADLINE).await.success());
+
+    // Whoever can write in the folder must not choose which of our files is written.
+    std::fs::remove_file(terminal.path("demo.toml")).unwrap();
+    std::os::unix::fs::symlink(terminal.path("portcullis.toml"), terminal.path("demo.toml")).unwrap();
+    let said = terminal.types("demo --listen 127.0.0.1:0 --directory .").await;
+    said.fails(2, &["`./demo.toml` exists already and was not touched"]);
+    assert_eq!(terminal.read("portcullis.toml"), "# mine\n");
 }

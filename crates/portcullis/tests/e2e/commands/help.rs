@@ -108,14 +108,17 @@ async fn a_configuration_that_is_not_there_is_named_with_what_to_do() {
         "apikey new --name a --owner b --role c",
     ] {
         let parts = [
-            "there is no configuration `portcullis.toml`",
+            "the configuration `portcullis.toml` cannot be read: there is no such file",
             "--config FILE",
             "portcullis init --upstream URL",
         ];
         terminal.types_and_enters(line, "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e").await.fails(2, &parts);
     }
     let terminal = Terminal::new().variable("PORTCULLIS_CONFIG", "elsewhere/gate.toml");
-    terminal.types("config check").await.fails(2, &["there is no configuration `elsewhere/gate.toml`"]);
+    terminal
+        .types("config check")
+        .await
+        .fails(2, &["`elsewhere/gate.toml` cannot be read: there is no such file"]);
     std::fs::create_dir(terminal.path("folder")).unwrap();
     terminal.types("config check --config folder").await.fails(2, &["`folder` cannot be read", "directory"]);
 }
