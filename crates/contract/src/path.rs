@@ -3,6 +3,10 @@
 //! Patterns are matched against the normalised path that the upstream will see, segment by segment, so that what was
 //! judged is what is served. The most specific pattern wins whatever the order in the file: a broad public route can
 //! never open a narrower closed one.
+//!
+//! A pattern also claims the spellings that many servers take for the same: another ASCII case, one slash at the end,
+//! dots and blanks at the end of a segment (Express and IIS among them). A server that tells them apart answers 404 by
+//! itself; without the claim, `/ADMIN/` would fall to a broader route and the server would show what `/admin` guards.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -56,6 +60,7 @@ impl PathPattern {
             Some(before) => (before.strip_suffix('/').ok_or(PathPatternError::Star)?, true),
             None => (inner, false),
         };
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
         let mut segments = Vec::new();
         let count = inner.split('/').count();
         for (at, part) in inner.split('/').enumerate() {
@@ -70,11 +75,11 @@ impl PathPattern {
     /// Whether a normalised path (beginning with `/`, without query) fits.
     pub fn fits(&self, path: &str) -> bool {
         let Some(inner) = path.strip_prefix('/') else { return false };
-        let mut parts = inner.split('/');
+        let mut parts = inner.strip_suffix('/').unwrap_or(inner).split('/');
         for segment in &self.segments {
             let Some(part) = parts.next() else { return false };
             let fits = match segment {
-                Segment::Literal(literal) => **literal == *part,
+                Segment::Literal(literal) => claims(literal, part),
                 Segment::Any(_) => !part.is_empty(),
             };
             if !fits {
@@ -103,7 +108,7 @@ impl PathPattern {
     /// Whether two patterns fit exactly the same paths: then their routes are told apart by method.
     pub fn same_paths(&self, other: &Self) -> bool {
         let alike = |pair: (&Segment, &Segment)| match pair {
-            (Segment::Literal(a), Segment::Literal(b)) => a == b,
+            (Segment::Literal(a), Segment::Literal(b)) => claims(a, b) || claims(b, a),
             (Segment::Any(_), Segment::Any(_)) => true,
             _ => false,
         };
@@ -111,6 +116,11 @@ impl PathPattern {
             && self.segments.len() == other.segments.len()
             && self.segments.iter().zip(&other.segments).all(alike)
     }
+}
+
+/// Whether a literal segment claims a segment of a path.
+fn claims(literal: &str, part: &str) -> bool {
+    literal.eq_ignore_ascii_case(part) || literal.eq_ignore_ascii_case(part.trim_end_matches(['.', ' ']))
 }
 
 impl Segment {
@@ -158,12 +168,28 @@ mod tests {
         check("/", "/", true);
         check("/", "/a", false);
         check("/tasks", "/tasks", true);
-        check("/tasks", "/tasks/", false);
+        check("/tasks", "/task", false);
         check("/tasks", "/tasksx", false);
         check("/tasks/", "/tasks/", true);
         check("/tasks/{id}", "/tasks/7", true);
         check("/tasks/{id}", "/tasks/", false);
+        check("/tasks/{id}", "/tasks/7/", true);
         check("/tasks/{id}", "/tasks/7/x", false);
+    }
+
+    #[test]
+    fn spellings_that_servers_take_for_the_same_are_claimed_too() {
+        check("/admin", "/admin/", true);
+        check("/admin/", "/admin", true);
+        check("/admin", "/ADMIN", true);
+        check("/Admin", "/admin/", true);
+        check("/admin", "/admin.", true);
+        check("/admin", "/admin ", true);
+        check("/admin/*", "/Admin./x", true);
+        check("/admin", "/administrator", false);
+        check("/admin", "/admin.json", false);
+        let same = |a, b| PathPattern::parse(a).unwrap().same_paths(&PathPattern::parse(b).unwrap());
+        assert!(same("/admin", "/Admin/") && !same("/admin", "/admin/x"));
     }
 
     #[test]

@@ -17,10 +17,10 @@ use http_body_util::combinators::UnsyncBoxBody;
 use portcullis_contract::ports::Clock;
 use portcullis_model::Monotonic;
 use thiserror::Error;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use crate::fields;
+use crate::gate::Apart;
 use crate::story::Story;
 
 /// A body that the upstream is sent.
@@ -42,8 +42,7 @@ pub(crate) enum BodyError {
 
 /// What became of a request's body, shared between the one who sends it on and the one who waits for the answer.
 pub(crate) struct Upload {
-    /// Bytes received so far.
-    pub(crate) bytes: AtomicU64,
+    bytes: AtomicU64,
     /// When bytes last moved, in nanoseconds of the monotonic clock.
     progress: AtomicU64,
     failure: AtomicU8,
@@ -80,6 +79,11 @@ impl Upload {
     pub(crate) fn moved(&self, bytes: usize, now: Monotonic) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.progress.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Bytes received so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// When bytes last moved.
@@ -166,7 +170,7 @@ where
                     this.upload.failed(UploadFailure::TooLarge);
                     return Poll::Ready(Some(Err(BodyError::TooLarge(this.bytes_max))));
                 }
-                Some(Ok(without(frame, fields::is_forged)))
+                Some(Ok(without(frame, fields::is_no_trailer)))
             }
         })
     }
@@ -193,14 +197,14 @@ pub(crate) struct Replay {
     held: VecDeque<Frame<Bytes>>,
     rest: Option<Sending<hyper::body::Incoming>>,
     /// The share of the byte budget; given back when the body has been sent on.
-    _apart: Option<OwnedSemaphorePermit>,
+    _apart: Option<Arc<Apart>>,
 }
 
 impl Replay {
     pub(crate) fn new(
         held: VecDeque<Frame<Bytes>>,
         rest: Option<Sending<hyper::body::Incoming>>,
-        apart: Option<OwnedSemaphorePermit>,
+        apart: Option<Arc<Apart>>,
     ) -> Self {
         Self { held, rest, _apart: apart }
     }

@@ -30,13 +30,64 @@ const UNWANTED: [&str; 17] = [
 /// Names that only the gate uses.
 const OURS: &str = "x-portcullis-";
 
-/// Whether a client's field says who someone is or where they come from: only we may say that to the upstream.
+/// Fields by which clients tell frameworks that another method or path was meant, who they are or where they come from.
+/// The gate judged the method, the path and the caller that it saw, so the upstream must not see others.
+const FORGED: [&str; 22] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    // CGI makes `HTTP_PROXY` of it, which many clients then use as their proxy (CVE-2016-5385).
+    "proxy",
+    "remote-user",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+];
+
+/// Fields that mean something only in a head (RFC 9110 §6.5.1): framing, routing, credentials, content.
+const HEAD_ONLY: [&str; 16] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "max-forwards",
+    "pragma",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a client's field says what only we may say to the upstream.
 pub(crate) fn is_forged(name: &str) -> bool {
-    name.starts_with(OURS)
-        || name.starts_with("x-forwarded-")
-        || matches!(name, "forwarded" | "x-real-ip")
-        // CGI and WSGI servers read `X_Portcullis_User` as `X-Portcullis-User`, so no underscore passes.
-        || name.contains('_')
+    // CGI and WSGI servers read `X_Portcullis_User`, and some `X.Portcullis.User`, as `X-Portcullis-User`.
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    !plain || name.starts_with(OURS) || name.starts_with("x-forwarded-") || FORGED.contains(&name)
+}
+
+/// Whether a client's trailer may not follow.
+pub(crate) fn is_no_trailer(name: &str) -> bool {
+    is_forged(name) || HEAD_ONLY.contains(&name)
 }
 
 /// Whether an upstream's field is not for the client.

@@ -11,7 +11,7 @@ use portcullis_contract::Snapshot;
 use portcullis_contract::ports::{Clock, Entropy, Events, Exposition, Publish, Readiness};
 use portcullis_model::Stage;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 use crate::upstream::Upstreams;
@@ -65,6 +65,8 @@ pub struct Gate {
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) upstreams: Upstreams,
     pub(crate) budget: Budget,
+    /// Turns for looking at large bodies: one for each core.
+    pub(crate) scans: Arc<Semaphore>,
 }
 
 /// What a Story is told with.
@@ -122,7 +124,9 @@ impl Gate {
         let budget = Budget::new(snapshot.bounds.buffered_bytes_max);
         let pools = upstreams.pools_for(&snapshot);
         let live = ArcSwap::from_pointee(Live { snapshot, pools });
-        Ok(Self { live, tellers, memory, patterns, upstreams, budget })
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let scans = Arc::new(Semaphore::new(cores));
+        Ok(Self { live, tellers, memory, patterns, upstreams, budget, scans })
     }
 
     /// What a request is decided by, from its start to its end.
@@ -160,14 +164,38 @@ impl Exposition for Gate {
 /// The byte budget of all bodies held in memory at once.
 pub(crate) struct Budget(Arc<Semaphore>);
 
+/// A share of the budget, given back when dropped.
+pub(crate) struct Apart {
+    budget: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
 impl Budget {
     fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((bytes / BUDGET_UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS))))
     }
 
-    /// Sets `bytes` apart until the returned value is dropped; `None` when the budget is used up.
-    pub(crate) fn set_apart(&self, bytes: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
+    /// A share of nothing yet.
+    pub(crate) fn share(&self) -> Apart {
+        Apart { budget: Arc::clone(&self.0), held: None }
+    }
+}
+
+impl Apart {
+    /// Makes the share large enough for `bytes`, or says that the budget is used up.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
+        let units = bytes.div_ceil(BUDGET_UNIT_BYTES);
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Ok(missing) = u32::try_from(units.saturating_sub(held)) else { return false };
+        match Arc::clone(&self.budget).try_acquire_many_owned(missing) {
+            Ok(more) => {
+                match &mut self.held {
+                    Some(held) => held.merge(more),
+                    None => self.held = Some(more),
+                }
+                true
+            }
+            Err(_) => false,
+        }
     }
 }

@@ -16,8 +16,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
-use portcullis_contract::snapshot::{Bounds, Texts};
-use portcullis_model::Stage;
+use portcullis_access::limit::Taken;
+use portcullis_contract::snapshot::{Bounds, Flood, Mode, Texts};
+use portcullis_model::{Prefix, Stage};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -162,8 +163,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
         && error.is_parse()
     {
         // The HTTP library has answered 400 or 431 by itself; the event is ours to record.
-        let mut story = Story::begin(&gate.tellers, Kind::Connection, peer.ip());
-        story.refused(&Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
+        shared.garbage(peer.ip(), Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
     }
 }
 
@@ -202,6 +202,7 @@ async fn serve(
     let mut story = Story::begin(&gate.tellers, Kind::Request, peer.ip());
     let live = gate.live();
     let (head, body) = request.into_parts();
+    stages::introduce(&head, &mut story);
     let method = head.method.clone();
     let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
     let mut target = None;
@@ -261,6 +262,20 @@ fn texts<'a>(live: &'a Live, target: Option<&'a Target>, story: &Story) -> Optio
 }
 
 impl Shared {
+    /// A client sent what is no request. It counts for the flood limit, and beyond that it is counted and not told, so
+    /// that garbage cannot become a flood of events.
+    fn garbage(&self, peer: IpAddr, refusal: Refusal) {
+        let tellers = &self.gate.tellers;
+        let Flood { mode, rate } = self.gate.snapshot().flood;
+        let now = tellers.clock.monotonic();
+        let taken = self.gate.memory.flood.take(&Prefix::of(peer).to_bytes(), &rate, now, 1);
+        if mode != Mode::Off && matches!(taken, Taken::Refused { .. }) {
+            tellers.metrics.connections_refused.inc();
+            return;
+        }
+        Story::begin(tellers, Kind::Connection, peer).refused(&refusal);
+    }
+
     /// A connection was not served: every one is counted, at most one in a second is told, so that a flood of
     /// connections cannot become a flood of events.
     fn turn_away(&self, peer: IpAddr, refusal: Refusal) {

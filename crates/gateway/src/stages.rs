@@ -24,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use portcullis_contract::snapshot::OnError;
 use portcullis_model::Stage;
 
-pub(crate) use normalize::Arrived;
+pub(crate) use normalize::{Arrived, introduce};
 pub(crate) use respond::{Reply, refused};
 pub(crate) use route::Target;
 
@@ -49,9 +49,9 @@ pub(crate) async fn walk(
     target: &mut Option<Target>,
     story: &mut Story,
 ) -> Result<Reply, Refusal> {
-    let request = normalize::read_once(scope, arrived, story)?;
-    let client = address::locate(scope, &request, story)?;
+    let client = address::locate(scope, &arrived, story)?;
     flood::take(scope, &client, story)?;
+    let request = normalize::read_once(scope, arrived, story)?;
     let target = target.insert(route::find(scope, &request, story)?);
     inspect_head::look(scope, &request, target, story)?;
     let principal = authenticate::identify(scope, &request, target, story)?;
@@ -82,9 +82,9 @@ pub enum Broken {
 /// The table: one row per stage.
 pub const WHEN_BROKEN: [(Stage, Broken); 14] = [
     (Stage::Accept, Broken::Close),
-    (Stage::Normalize, Broken::Deny),
     (Stage::Address, Broken::Deny),
     (Stage::Flood, Broken::Deny),
+    (Stage::Normalize, Broken::Deny),
     (Stage::Route, Broken::Deny),
     (Stage::InspectHead, Broken::AsTheRouteSays),
     (Stage::Authenticate, Broken::Deny),

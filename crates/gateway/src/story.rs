@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::StatusCode;
 use portcullis_model::event::EVENT_VERSION;
@@ -22,6 +21,8 @@ use crate::refusal::Refusal;
 
 /// Decisions kept of one request: every stage may speak once or twice, a loop may not fill memory.
 const DECISIONS_MAX: usize = 40;
+/// Longest reason or detail, in bytes: an attacker chooses a part of some of them.
+const DETAIL_BYTES_MAX: usize = 256;
 
 /// What happened to one request.
 pub(crate) struct Story {
@@ -74,6 +75,11 @@ impl Story {
         self.event.request_id
     }
 
+    /// When the request's head had been read.
+    pub(crate) fn began(&self) -> Monotonic {
+        self.began
+    }
+
     /// The counters of the request's body, shared with whoever reads it.
     pub(crate) fn upload(&self) -> &Arc<Upload> {
         &self.upload
@@ -113,8 +119,8 @@ impl Story {
 
     fn decide(&mut self, verdict: Verdict, detail: impl Into<Cow<'static, str>>) {
         if self.event.decisions.len() < DECISIONS_MAX {
-            let detail: Cow<'static, str> = detail.into();
-            self.event.decisions.push(Decision { stage: self.event.stage, verdict, detail: detail.into() });
+            let detail = bounded(&detail.into(), DETAIL_BYTES_MAX);
+            self.event.decisions.push(Decision { stage: self.event.stage, verdict, detail });
         }
     }
 
@@ -170,7 +176,7 @@ impl Story {
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         self.event.outcome = if refusal.blame == Blame::Us { Outcome::Failed } else { Outcome::Refused };
         self.event.blame = Some(refusal.blame);
-        self.event.reason = Some(bounded(&refusal.private, 512));
+        self.event.reason = Some(bounded(&refusal.private, DETAIL_BYTES_MAX));
         self.decide(Verdict::Refuse, refusal.private.clone());
     }
 
@@ -190,14 +196,14 @@ impl Story {
     pub(crate) fn client_broke(&mut self, why: &str) {
         self.event.outcome = Outcome::ClientGone;
         self.event.blame = Some(Blame::Client);
-        self.event.reason = Some(bounded(why, 512));
+        self.event.reason = Some(bounded(why, DETAIL_BYTES_MAX));
     }
 
     /// The upstream broke off in the middle of its answer.
     pub(crate) fn upstream_broke(&mut self, why: &str) {
         self.event.outcome = Outcome::UpstreamBroke;
         self.event.blame = Some(Blame::Upstream);
-        self.event.reason = Some(bounded(why, 512));
+        self.event.reason = Some(bounded(why, DETAIL_BYTES_MAX));
     }
 
     /// Body bytes were handed to the client's connection.
@@ -235,7 +241,7 @@ impl Drop for Story {
             self.note("the account stage broke; the event was recorded all the same");
             self.event.stage = last;
         }
-        self.event.bytes_in = self.upload.bytes.load(Ordering::Relaxed);
+        self.event.bytes_in = self.upload.received();
         let took = self.tellers.clock.monotonic().since(self.began);
         self.event.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.tellers.metrics.story_ended(&self.event, took);
@@ -246,14 +252,16 @@ impl Drop for Story {
     }
 }
 
-/// At most `bytes_max` bytes of `text`, cut at a character, with control characters made harmless for terminals.
+/// At most `bytes_max` bytes of `text`, cut at a character. Control characters, and those that turn the direction of
+/// writing around, are made harmless: a log is read on terminals.
 fn bounded(text: &str, bytes_max: usize) -> Box<str> {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     let kept = text.get(..end).unwrap_or_default();
-    kept.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    kept.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -264,5 +272,6 @@ mod tests {
     fn long_text_is_cut_at_a_character() {
         assert_eq!(&*bounded("aé", 2), "a");
         assert_eq!(&*bounded("a\x1b[2J", 10), "a\u{fffd}[2J");
+        assert_eq!(&*bounded("a\u{202e}b", 10), "a\u{fffd}b");
     }
 }

@@ -9,7 +9,7 @@ mod health;
 mod retry;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -64,6 +64,17 @@ pub(crate) struct Server {
     pub(crate) client: Client<Connector, RequestBody>,
     breaker: Mutex<Breaker>,
     healthy: AtomicBool,
+    /// When it last answered anything, in nanoseconds of the monotonic clock.
+    answered: AtomicU64,
+}
+
+/// How a server failed to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// No connection could be opened.
+    Unreachable,
+    /// The connection broke, or time ran out. Perhaps only this request is to blame.
+    Silent,
 }
 
 /// Leave to ask one server once. Its outcome must be told, or the breaker learns nothing.
@@ -71,6 +82,7 @@ pub(crate) struct Server {
 pub(crate) struct Attempt {
     server: Arc<Server>,
     rule: BreakerRule,
+    began: Monotonic,
     told: bool,
 }
 
@@ -114,7 +126,7 @@ impl Upstreams {
         }
         let server = Arc::new(Server::new(base.clone(), upstream, &self.tellers));
         if let Some(check) = &upstream.health {
-            health::watch(&server, check.clone());
+            health::watch(&server, check.clone(), Arc::clone(&self.tellers));
         }
         known.insert(key, Arc::downgrade(&server));
         server
@@ -169,7 +181,12 @@ impl Pool {
             match server.breaker(|breaker| breaker.ask(&self.rule, now)) {
                 Gap::Open(left) => wait = wait.min(left),
                 Gap::Closed => {
-                    return Ok(Attempt { server: Arc::clone(server), rule: self.rule, told: false });
+                    return Ok(Attempt {
+                        server: Arc::clone(server),
+                        rule: self.rule,
+                        began: now,
+                        told: false,
+                    });
                 }
             }
         }
@@ -186,7 +203,19 @@ impl Server {
             .pool_max_idle_per_host(upstream.idle_connections_max)
             .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
             .build(connector);
-        Self { base, client, breaker: Mutex::new(Breaker::default()), healthy: AtomicBool::new(true) }
+        Self {
+            base,
+            client,
+            breaker: Mutex::new(Breaker::default()),
+            healthy: AtomicBool::new(true),
+            answered: AtomicU64::new(0),
+        }
+    }
+
+    /// The server answered, a request or a health check.
+    fn answered(&self, now: Monotonic) {
+        self.answered.store(now.0, Ordering::Relaxed);
+        self.breaker(|breaker| (breaker.succeeded(), ()));
     }
 
     fn breaker<T>(&self, step: impl FnOnce(Breaker) -> (Breaker, T)) -> T {
@@ -222,13 +251,18 @@ impl Attempt {
     }
 
     /// The server answered, whatever it said.
-    pub(crate) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self, now: Monotonic) {
         self.told = true;
-        self.server.breaker(|breaker| (breaker.succeeded(), ()));
+        self.server.answered(now);
     }
 
-    /// The server gave no answer.
-    pub(crate) fn failed(&mut self, now: Monotonic) {
+    /// The server gave no answer. A silence counts only when the server has answered nobody meanwhile: else one client
+    /// could shut out all others with a few requests that the server is slow with or breaks off.
+    pub(crate) fn failed(&mut self, how: NoAnswer, now: Monotonic) {
+        let answers_others = self.server.answered.load(Ordering::Relaxed) >= self.began.0;
+        if how == NoAnswer::Silent && answers_others {
+            return;
+        }
         self.told = true;
         self.server.breaker(|breaker| (breaker.failed(&self.rule, now), ()));
     }

@@ -10,12 +10,12 @@ use serde::Serialize;
 pub enum Stage {
     /// Connection limits, then the strict reading of the head.
     Accept,
-    /// One reading of method, target, host and headers.
-    Normalize,
     /// The client's address, and whether it is banned.
     Address,
-    /// Limits per address prefix, before routing.
+    /// Limits per address prefix, before anything else is read.
     Flood,
+    /// One reading of method, target, host and headers.
+    Normalize,
     /// Application and route.
     Route,
     /// Inspection of what the head carries.
@@ -42,9 +42,9 @@ impl Stage {
     /// Every stage in order.
     pub const ALL: [Stage; 14] = [
         Stage::Accept,
-        Stage::Normalize,
         Stage::Address,
         Stage::Flood,
+        Stage::Normalize,
         Stage::Route,
         Stage::InspectHead,
         Stage::Authenticate,

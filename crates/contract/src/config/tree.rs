@@ -320,7 +320,9 @@ settings! {
     struct Route {
         /// Its name in logs and metrics, which stays when the path changes.
         name: RouteName = required, example "list-tasks";
-        /// The paths: literal segments, `{name}` for any one segment, a last `*` for any rest.
+        /// The paths: literal segments, `{name}` for any one segment, a last `*` for any rest. Another ASCII case, a slash
+        /// at the end, and dots or blanks at the end of a segment are the same path, as they are for many servers. Close
+        /// `/admin/*` rather than `/admin`: what only begins alike, such as `/admin.json`, is another path.
         path: PathPattern = required, example "/tasks/{id}";
         /// The methods. Left out, all of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS.
         methods: NonEmpty<Method> = optional, example ["GET", "HEAD"];

@@ -4,8 +4,8 @@
 //! good. A bearer token that is not one of our keys is left alone on a public route: it is the application's own.
 //! Sessions, tokens, signed requests and client certificates join with their issues.
 
-use http::HeaderName;
 use http::header::{AUTHORIZATION, HeaderMap};
+use http::{HeaderName, HeaderValue};
 use portcullis_access::apikey::KEY_PREFIX;
 use portcullis_access::demand::Demand;
 use portcullis_contract::snapshot::Mode;
@@ -38,9 +38,12 @@ pub(crate) fn identify(
     story: &mut Story,
 ) -> Result<Identified, Refusal> {
     story.enter(Stage::Authenticate);
-    let anonymous = Identified { principal: Principal::Anonymous, carried_by: Vec::new() };
+    let key_header = &target.application.api_key_header;
+    // Whatever becomes of the request, none of our keys goes on to the upstream.
+    let ours = carriers_of_ours(&request.headers, key_header);
+    let anonymous = Identified { principal: Principal::Anonymous, carried_by: ours.clone() };
     let observe = target.application.modes.auth == Mode::Observe;
-    let presented = match presented(&request.headers, &target.application.api_key_header) {
+    let presented = match presented(&request.headers, key_header) {
         Ok(presented) => presented,
         Err(refusal) if observe => {
             story.would_refuse(refusal.private);
@@ -48,7 +51,7 @@ pub(crate) fn identify(
         }
         Err(refusal) => return Err(refusal),
     };
-    let Some(Presented { key, carried_by }) = presented else {
+    let Some(Presented { key, mut carried_by }) = presented else {
         story.pass("no credential");
         return Ok(anonymous);
     };
@@ -57,6 +60,7 @@ pub(crate) fn identify(
         Ok(principal) => {
             story.saw_principal(&principal.owner);
             story.pass(format!("API key `{}`", principal.key));
+            carried_by.extend(ours);
             return Ok(Identified { principal: Principal::ApiKey(principal), carried_by });
         }
         Err(why) => why,
@@ -72,6 +76,15 @@ pub(crate) fn identify(
         return Ok(anonymous);
     }
     Err(Refusal::unauthorized(why))
+}
+
+/// The credential headers that hold a key of ours, good or not, alone or among other text.
+fn carriers_of_ours(headers: &HeaderMap, key_header: &HeaderName) -> Vec<HeaderName> {
+    let holds = |value: &HeaderValue| {
+        value.as_bytes().windows(KEY_PREFIX.len()).any(|at| at == KEY_PREFIX.as_bytes())
+    };
+    let carries = |name: &&HeaderName| headers.get_all(*name).iter().any(holds);
+    [key_header, &AUTHORIZATION].into_iter().filter(carries).cloned().collect()
 }
 
 /// The one credential of the request. Two different ones are refused: nobody can say which of them was meant.
@@ -104,7 +117,7 @@ fn keep<'a>(found: &mut Option<Presented<'a>>, key: &'a str, header: &HeaderName
 
 /// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110 §11.1).
 fn bearer(text: &str) -> Option<&str> {
-    let (scheme, token) = text.trim().split_once(' ')?;
+    let (scheme, token) = text.trim().split_once([' ', '\t'])?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -127,6 +140,7 @@ mod tests {
         check(&[], Ok(None));
         check(&[("x-api-key", "a")], Ok(Some("a")));
         check(&[("authorization", "bearer a")], Ok(Some("a")));
+        check(&[("authorization", "Bearer\ta")], Ok(Some("a")));
         check(&[("authorization", "Basic YTpi")], Ok(None));
         check(&[("x-api-key", "a"), ("authorization", "Bearer a")], Ok(Some("a")));
         check(&[("x-api-key", "a"), ("authorization", "Bearer b")], Err(()));

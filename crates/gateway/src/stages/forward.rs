@@ -25,7 +25,7 @@ use crate::stages::normalize::{Request, Trailers};
 use crate::stages::record::Recorded;
 use crate::stages::route::Target;
 use crate::story::Story;
-use crate::upstream::{Attempt, Pool, Server};
+use crate::upstream::{Attempt, NoAnswer, Pool, Server};
 
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
@@ -89,6 +89,7 @@ fn next_attempt(scope: Scope<'_>, pool: &Pool, not: Option<&Attempt>) -> Result<
 struct Failure {
     refusal: Refusal,
     repeat: Repeat,
+    how: NoAnswer,
 }
 
 /// Whether asking again could help.
@@ -112,6 +113,7 @@ async fn ask(
     let request = outbound.to(attempt.server(), body).map_err(|error| Failure {
         refusal: Refusal::internal(format!("the request cannot be written: {error}")),
         repeat: Repeat::Pointless,
+        how: NoAnswer::Silent,
     })?;
     let clock = &scope.gate.tellers.clock;
     let mut asking = pin!(attempt.server().client.request(request));
@@ -131,7 +133,7 @@ async fn ask(
     let now = clock.monotonic();
     let failure = match asked {
         Some(Ok(response)) => {
-            attempt.succeeded();
+            attempt.succeeded(now);
             return if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 Err(switched())
             } else {
@@ -145,19 +147,22 @@ async fn ask(
             None => no_answer(&error),
         },
     };
-    attempt.failed(now);
+    // A request with a body may have been broken off for that body, as by a server that takes none so large.
+    if story.upload().received() == 0 || failure.how == NoAnswer::Unreachable {
+        attempt.failed(failure.how, now);
+    }
     Err(failure)
 }
 
 /// Nobody asked for another protocol, and behind one nothing would be looked at any more.
 fn switched() -> Failure {
     let refusal = Refusal::upstream_broke("the upstream switched protocols, which nobody had asked for");
-    Failure { refusal, repeat: Repeat::Pointless }
+    Failure { refusal, repeat: Repeat::Pointless, how: NoAnswer::Silent }
 }
 
 fn no_answer_in(patience: Duration) -> Failure {
     let refusal = Refusal::upstream_slow(format!("no answer within {patience:?}"));
-    Failure { refusal, repeat: Repeat::Pointless }
+    Failure { refusal, repeat: Repeat::Pointless, how: NoAnswer::Silent }
 }
 
 fn clients_fault(failure: UploadFailure) -> Failure {
@@ -167,7 +172,7 @@ fn clients_fault(failure: UploadFailure) -> Failure {
         UploadFailure::TooLarge => Refusal::body_too_large(why),
         UploadFailure::Broken => Refusal::broken_body(why),
     };
-    Failure { refusal, repeat: Repeat::Pointless }
+    Failure { refusal, repeat: Repeat::Pointless, how: NoAnswer::Silent }
 }
 
 fn no_answer(error: &hyper_util::client::legacy::Error) -> Failure {
@@ -177,12 +182,12 @@ fn no_answer(error: &hyper_util::client::legacy::Error) -> Failure {
         why = format!("{why}: {cause}");
         source = cause.source();
     }
-    let refusal = if error.is_connect() {
-        Refusal::upstream_down(Duration::from_secs(1), why)
+    let (refusal, how) = if error.is_connect() {
+        (Refusal::upstream_down(Duration::from_secs(1), why), NoAnswer::Unreachable)
     } else {
-        Refusal::upstream_broke(why)
+        (Refusal::upstream_broke(why), NoAnswer::Silent)
     };
-    Failure { refusal, repeat: Repeat::Sensible }
+    Failure { refusal, repeat: Repeat::Sensible, how }
 }
 
 fn no_body() -> RequestBody {

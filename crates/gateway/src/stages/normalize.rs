@@ -12,7 +12,7 @@ use http::{Method, request};
 use hyper::body::Incoming;
 use portcullis_access::patterns::Pattern;
 use portcullis_model::Stage;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::fields;
 use crate::refusal::Refusal;
@@ -55,8 +55,6 @@ pub(crate) struct Request {
     pub(crate) host: Box<str>,
     /// The `Host` header as it came, for the upstream.
     pub(crate) host_header: HeaderValue,
-    /// What the peer claims about earlier hops; believed by `address` alone, and only from trusted proxies.
-    pub(crate) forwarded_for: Vec<IpAddr>,
     /// Whether the client takes trailers (RFC 9110 §10.1.4).
     pub(crate) trailers: Trailers,
     /// The end-to-end headers.
@@ -84,12 +82,17 @@ pub(crate) struct Path {
     pub(crate) decoded: String,
 }
 
+/// Tells the story what the head says of itself, for whatever happens before it is read properly.
+pub(crate) fn introduce(head: &request::Parts, story: &mut Story) {
+    let host = one_host(head).ok().map(|(host, _)| host);
+    story.saw_head(head.method.as_str(), host.as_deref(), head.uri.path());
+    read_ids(&head.headers, story);
+}
+
 /// Reads the request once and for all.
 pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -> Result<Request, Refusal> {
     let Arrived { head, body, peer } = arrived;
     story.enter(Stage::Normalize);
-    story.saw_head(head.method.as_str(), None, head.uri.path());
-    read_ids(&head.headers, story);
     let bounds = &scope.live.snapshot.bounds;
     if head.uri.to_string().len() > bounds.target_bytes_max {
         return Err(Refusal::target_too_long("the target is longer than `bounds.target_bytes_max`"));
@@ -98,19 +101,17 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
         return Err(Refusal::unknown_method(format!("the method `{}` is not passed on", head.method)));
     }
     let (host, host_header) = one_host(&head)?;
-    story.saw_head(head.method.as_str(), Some(&host), head.uri.path());
     one_of_each(&head.headers)?;
     let path = one_path(head.uri.path()).map_err(|refusal| suspected(scope, head.uri.path(), refusal))?;
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
     let mut headers = head.headers;
     let trailers = if lists(&headers, &header::TE, "trailers") { Trailers::Taken } else { Trailers::Dropped };
-    let forwarded_for = forwarded_for(&headers);
     strip(&mut headers);
     trace(&mut headers, story);
     story.pass("");
     let query = head.uri.query().map(Into::into);
     let (method, body) = (head.method, Some(body));
-    Ok(Request { method, path, query, host, host_header, forwarded_for, trailers, headers, body, peer })
+    Ok(Request { method, path, query, host, host_header, trailers, headers, body, peer })
 }
 
 /// One `Host`, and an absolute target that agrees with it (RFC 9112 §3.2).
@@ -125,7 +126,9 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
     let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
     // A port that is no number could be read as anything; a user name (`@`) stands before the host.
     let port_is_odd = !port.is_empty() && authority.port_u16().is_none();
-    if authority.host().is_empty() || authority.as_str().contains('@') || port_is_odd {
+    // `host.` and `host` are one name for DNS and two for most servers.
+    let host_is_odd = authority.host().is_empty() || authority.host().ends_with('.');
+    if host_is_odd || authority.as_str().contains('@') || port_is_odd {
         return Err(odd());
     }
     let same = |target: &Authority| target.as_str().eq_ignore_ascii_case(authority.as_str());
@@ -216,6 +219,7 @@ fn literal(byte: u8, wire: &mut String, decoded: &mut Vec<u8>) -> Result<(), Ref
 fn encoded(value: u8, wire: &mut String, decoded: &mut Vec<u8>) -> Result<(), Refusal> {
     match value {
         b'/' | b'\\' => return Err(ambiguous("it has an encoded slash")),
+        b';' => return Err(ambiguous("it has a path parameter (`;`)")),
         0..0x20 | 0x7f => return Err(ambiguous("it has an encoded control character")),
         // RFC 3986 §6.2.2.2: unreserved characters mean the same encoded or not.
         _ if is_unreserved(value) => wire.push(char::from(value)),
@@ -248,24 +252,6 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
-/// Addresses of `X-Forwarded-For`, left to right over all its lines; unreadable entries end the reading from the left,
-/// because what stands before them can be anybody's invention.
-fn forwarded_for(headers: &HeaderMap) -> Vec<IpAddr> {
-    let lines = headers.get_all("x-forwarded-for").iter();
-    let entries: Vec<&str> =
-        lines.flat_map(|l| l.to_str().unwrap_or("?").split(',')).map(str::trim).collect();
-    let readable = entries.iter().rev().map_while(|entry| address_of(entry));
-    let mut addresses: Vec<IpAddr> = readable.collect();
-    addresses.reverse();
-    addresses
-}
-
-/// An address with or without port and brackets.
-fn address_of(entry: &str) -> Option<IpAddr> {
-    let bare = entry.strip_prefix('[').and_then(|e| e.strip_suffix(']')).unwrap_or(entry);
-    bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|s| s.ip()))
-}
-
 /// Takes away what is not end-to-end and what only we may say.
 fn strip(headers: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = headers
@@ -276,7 +262,14 @@ fn strip(headers: &mut HeaderMap) {
         .filter_map(|name| name.trim().parse().ok())
         .collect();
     // A client may not make us drop what other stages decide by (Connection: authorization).
-    let protected = [header::HOST, header::AUTHORIZATION, header::COOKIE, header::CONTENT_LENGTH];
+    let protected = [
+        header::HOST,
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+    ];
     for name in nominated.iter().filter(|name| !protected.contains(name)) {
         headers.remove(name);
     }
@@ -381,6 +374,7 @@ mod tests {
         refused("/a%2fb", "encoded slash");
         refused("/a%5Cb", "encoded slash");
         refused("/a;b=c/d", "path parameter");
+        refused("/a%3Bb", "path parameter");
         refused("/a%00", "control character");
         refused("/a%0d%0ab", "control character");
         refused("/a%252e%252e/b", "encoded twice");
@@ -415,16 +409,6 @@ mod tests {
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["authorization", "x-kept"]);
-    }
-
-    #[test]
-    fn an_unreadable_hop_hides_what_stands_before_it() {
-        let mut headers = HeaderMap::new();
-        headers.append("x-forwarded-for", "6.6.6.6, unknown, 192.0.2.1".parse().unwrap());
-        headers.append("x-forwarded-for", "[2001:db8::1], 192.0.2.2:80".parse().unwrap());
-        let expected: Vec<IpAddr> =
-            ["192.0.2.1", "2001:db8::1", "192.0.2.2"].iter().map(|a| a.parse().unwrap()).collect();
-        assert_eq!(forwarded_for(&headers), expected);
     }
 
     #[test]

@@ -103,7 +103,7 @@ async fn an_encoded_body_that_should_be_looked_at_is_answered_415() {
         ("text/plain", "deflate", 415),
         ("application/json", "identity, gzip", 415),
         ("application/json", "unheard-of", 415),
-        ("application/json", "identity", 200),
+        ("text/plain", "identity", 200),
         ("image/png", "gzip", 200),
     ] {
         let answer = post(kind, encoding).send().await;
@@ -130,8 +130,7 @@ async fn multipart_passes_unseen_and_the_event_says_so() {
 #[tokio::test]
 async fn a_strange_label_is_no_way_around_the_look() {
     let world = World::start("route post /post; public = true\n[ban]\nexempt = [\"127.0.0.0/8\"]\n").await;
-    for kind in ["", "x", "Text/HTML", "APPLICATION/X-WWW-FORM-URLENCODED;charset=x", "image/png, text/html"]
-    {
+    for kind in ["", "x", "Text/HTML", "APPLICATION/X-WWW-FORM-URLENCODED;x=y", "image/png, text/html"] {
         let request = world.request("-", "POST", "/post").header("content-type", kind);
         assert_eq!(request.body("a=<script>").send().await.status, 403, "`{kind}`");
     }

@@ -56,9 +56,9 @@ async fn an_answered_request_is_told_with_all_its_decisions() {
     assert_eq!(
         decisions(&event),
         [
-            "normalize pass",
             "address pass",
             "flood pass",
+            "normalize pass",
             "route pass tasks",
             "inspect_head pass",
             "authenticate pass API key `reader`",

@@ -1,7 +1,7 @@
 //! What a refused client reads, and what of a failing upstream it never reads.
 
-use portcullis_testkit::Answer;
 use portcullis_testkit::upstream::behaviour::STACK_TRACE;
+use portcullis_testkit::{Answer, Client};
 
 use super::Stand;
 use crate::gate::EVERYTHING_PUBLIC;
@@ -75,10 +75,11 @@ fn with_texts(upstream: &str) -> String {
 async fn each_application_has_its_own_words_also_before_a_route_is_found() {
     let stand = Stand::public("").await;
     let gate = crate::gate::start(&with_texts(&stand.upstream.url())).await;
-    let ask = async |host: &str, path: &str| {
-        let answer = stand.client.get(gate.url(path)).header("host", host).send().await;
+    let ask_by = async |client: &Client, host: &str, path: &str| {
+        let answer = client.get(gate.url(path)).header("host", host).send().await;
         (answer.status.as_u16(), answer.json()["detail"].as_str().unwrap_or_default().to_owned())
     };
+    let ask = async |host: &str, path: &str| ask_by(&stand.client, host, path).await;
     let said = |status: u16, text: &str| (status, text.to_owned());
     for _ in 0..3 {
         assert_eq!(ask("shop.test", "/nothing").await.0, 200);
@@ -87,10 +88,10 @@ async fn each_application_has_its_own_words_also_before_a_route_is_found() {
     assert_eq!(ask("desk.test", "/nothing").await, said(429, "Desk <b>: 429"));
     assert_eq!(ask("unknown.test", "/nothing").await, said(429, "Too many requests"));
     // A climbing path is refused at once and, with `hits = 1`, bans its sender.
-    assert_eq!(ask("shop.test", "/%2e%2e/x").await.0, 400);
-    assert_eq!(ask("shop.test", "/nothing").await, said(429, "Shop: blocked"));
-    let page =
-        stand.client.get(gate.url("/nothing")).header("host", "desk.test").header("accept", NAVIGATION);
+    let climber = Client::from_address([127, 0, 0, 2]);
+    assert_eq!(ask_by(&climber, "shop.test", "/%2e%2e/x").await.0, 400);
+    assert_eq!(ask_by(&climber, "shop.test", "/nothing").await, said(429, "Shop: blocked"));
+    let page = climber.get(gate.url("/nothing")).header("host", "desk.test").header("accept", NAVIGATION);
     let page = page.send().await;
     assert_eq!(page.status, 429);
     assert!(page.text().contains("Desk &lt;b&gt;: blocked"), "{}", page.text());

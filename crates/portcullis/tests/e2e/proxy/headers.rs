@@ -144,7 +144,10 @@ async fn only_trusted_proxies_say_where_a_request_comes_from() {
     assert_eq!(client_of(&stand, "203.0.113.7").await, both("203.0.113.7", "203.0.113.7, 127.0.0.1"));
     assert_eq!(client_of(&stand, "6.6.6.6, 203.0.113.7, 10.1.1.1").await.0, "203.0.113.7");
     assert_eq!(client_of(&stand, "2001:db8::7").await.0, "2001:db8::7");
-    assert_eq!(client_of(&stand, "rubbish").await, both("127.0.0.1", "127.0.0.1"));
+    assert_eq!(client_of(&stand, "rubbish, 203.0.113.7").await.0, "203.0.113.7");
+    // Nobody may pass for the proxy by being unreadable.
+    let unclear = stand.client.get(stand.url("/echo")).header("x-forwarded-for", "203.0.113.7, rubbish");
+    assert_eq!(unclear.send().await.status, 400);
     assert_eq!(client_of(&stand, "10.1.1.1").await.0, "10.1.1.1");
 }
 

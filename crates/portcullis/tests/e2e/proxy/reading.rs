@@ -94,6 +94,9 @@ async fn no_spelling_of_a_closed_path_is_open() {
         "/admin?x",
         "/admin/x?/open",
         "http://a/admin/x",
+        "/ADMIN/x",
+        "/Admin.",
+        "/admin%20/x",
     ] {
         check(&stand, target, "401").await;
     }
@@ -102,10 +105,9 @@ async fn no_spelling_of_a_closed_path_is_open() {
     {
         check(&stand, target, "400").await;
     }
-    // Another path: whether it means the same to the application is the application's business.
-    check(&stand, "/ADMIN/x", "/ADMIN/x").await;
-    check(&stand, "/admin%20/x", "/admin%20/x").await;
-    assert_eq!(stand.upstream.requests_total(), 2);
+    // Another path that only begins alike.
+    check(&stand, "/administrator/x", "/administrator/x").await;
+    assert_eq!(stand.upstream.requests_total(), 1);
 }
 
 /// Sends a whole head; says how it ended.

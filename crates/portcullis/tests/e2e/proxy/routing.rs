@@ -114,7 +114,8 @@ async fn the_most_specific_path_decides_and_a_broad_route_never_takes_its_other_
     check(&stand, "HEAD /tasks", "200 tasks -").await;
     check(&stand, "POST /tasks", "405 - GET").await;
     check(&stand, "DELETE /tasks", "405 - GET").await;
-    check(&stand, "POST /tasks/", "200 all -").await;
+    check(&stand, "POST /tasks/", "405 - GET").await;
+    check(&stand, "POST /Tasks", "405 - GET").await;
     check(&stand, "GET /tasks/7", "401 task -").await;
     check(&stand, "DELETE /tasks/7", "405 - GET, PUT").await;
     check(&stand, "OPTIONS /tasks/7", "405 - GET, PUT").await;
@@ -124,7 +125,7 @@ async fn the_most_specific_path_decides_and_a_broad_route_never_takes_its_other_
     check(&stand, "DELETE /tasks/7/parts", "200 all -").await;
     check(&stand, "GET /tasksx", "200 all -").await;
     check(&stand, "PATCH /", "200 all -").await;
-    assert_eq!(stand.upstream.requests_total(), 7);
+    assert_eq!(stand.upstream.requests_total(), 6);
 }
 
 #[tokio::test]
@@ -132,9 +133,10 @@ async fn a_path_without_a_route_is_404() {
     let only = "[[application.test.route]]\nname = \"one\"\npath = \"/one\"\npublic = true\n";
     let stand = Stand::with(only).await;
     check(&stand, "GET /one", "200 one -").await;
-    check(&stand, "GET /one/", "404 - -").await;
-    check(&stand, "GET /One", "404 - -").await;
+    check(&stand, "GET /one/", "200 one -").await;
+    check(&stand, "GET /One", "200 one -").await;
+    check(&stand, "GET /ones", "404 - -").await;
     check(&stand, "GET /", "404 - -").await;
-    assert_eq!(stand.upstream.requests_total(), 1);
+    assert_eq!(stand.upstream.requests_total(), 3);
     assert!(EVERYTHING_PUBLIC.contains("/*"), "other tests stand on a route for everything");
 }

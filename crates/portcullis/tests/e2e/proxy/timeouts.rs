@@ -72,6 +72,21 @@ async fn a_client_that_reads_nothing_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_slowly_but_steadily_is_not_cut_off() {
+    let stand = Stand::public("[bounds]\nclient_stall_timeout = \"1s\"\n").await;
+    let mut connection = stand.raw().await;
+    connection.send(format!("GET /bytes/{} HTTP/1.1\r\nHost: a\r\n\r\n", 64 << 20)).await;
+    // The kernel would take megabytes ahead and then nothing for seconds, as if the client had stopped.
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    for _ in 0..50 {
+        pace.tick().await;
+        connection.read_exact(32 << 10).await;
+    }
+    assert_eq!(stand.metric("portcullis_requests_in_flight").await, 1);
+    assert_eq!(stand.gate.events().len(), 0);
+}
+
+#[tokio::test]
 async fn an_upstream_that_does_not_answer_in_time_is_504() {
     let stand = Stand::public("response_timeout = \"300ms\"\n").await;
     let slow = stand.client.get(stand.url("/slow-head/50")).send().await;
