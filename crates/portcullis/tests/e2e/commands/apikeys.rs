@@ -58,14 +58,24 @@ async fn the_printed_lines_let_the_printed_key_in() {
 #[tokio::test]
 async fn programs_read_the_key_and_its_lines_as_json() {
     let terminal = Terminal::with("portcullis.toml", &config("http://127.0.0.1:9"));
-    let said = terminal.types("apikey new --name ci --owner ann --role user --days 7 --format json").await;
+    let said = terminal.types("apikey new --name ci --owner ann --role user --format json").await;
     let answer = said.json();
     let (key, lines) = (answer["key"].as_str().unwrap(), answer["config"].as_str().unwrap());
     assert!(key.starts_with("pcl_") && key.len() == 53, "{key}");
     assert!(lines.contains("roles = [\"user\"]") && lines.contains("hash = \"hmac-sha256:"), "{lines}");
-    let expires: jiff::Timestamp = lines.rsplit("expires = ").next().unwrap().parse().unwrap();
-    let days = expires.duration_since(jiff::Timestamp::now()).as_hours();
-    assert!((7 * 24 - 1..=7 * 24).contains(&days), "{lines}");
+}
+
+#[tokio::test]
+async fn a_new_key_ends_after_30_days_unless_told() {
+    let terminal = Terminal::with("portcullis.toml", &config("http://127.0.0.1:9"));
+    for (told, days) in [("", 30), ("--days 7", 7), ("--days 3650", 3650)] {
+        let line = format!("apikey new --name ci --owner ann --role user --format json {told}");
+        let answer = terminal.types(&line).await.json();
+        let lines = answer["config"].as_str().unwrap();
+        let expires: jiff::Timestamp = lines.rsplit("expires = ").next().unwrap().parse().unwrap();
+        let hours = expires.duration_since(jiff::Timestamp::now()).as_hours();
+        assert!((24 * days - 1..=24 * days).contains(&hours), "{told}: {lines}");
+    }
 }
 
 #[tokio::test]
