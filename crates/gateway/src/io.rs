@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::body::Stall;
@@ -23,8 +24,9 @@ const LINGER_BYTES_MAX: usize = 16 << 20;
 const LINGER_BYTES: usize = 4096;
 
 /// Unsent bytes that the kernel takes ahead. Left to itself it takes megabytes and then none until a third of them is
-/// gone: a client that reads slowly but steadily would look as if it had stopped, and cost all that memory.
-const UNSENT_BYTES_MAX: u32 = 128 << 10;
+/// gone: a client that reads slowly but steadily would look as if it had stopped, and cost all that memory. Much less
+/// than this costs throughput.
+const UNSENT_BYTES_MAX: u32 = 512 << 10;
 
 /// A socket whose writes may stall only so long.
 pub(crate) struct ClientIo {
@@ -43,7 +45,8 @@ enum Linger {
 
 impl ClientIo {
     pub(crate) fn new(stream: TcpStream, stall_timeout: Duration) -> Self {
-        keep_little_unsent(&stream);
+        // Where the system does not know the option, slow readers are cut off sooner; nothing else is lost.
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         Self { inner: TokioIo::new(stream), stall: Stall::new(Some(stall_timeout)), linger: Linger::Open }
     }
 
@@ -56,12 +59,6 @@ impl ClientIo {
             .poll(cx)
             .map(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
     }
-}
-
-/// Makes the kernel ask for more only when little of what it took is unsent.
-pub(crate) fn keep_little_unsent(stream: &TcpStream) {
-    // Where the system does not know the option, slow readers are cut off sooner; nothing else is lost.
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
 }
 
 impl ClientIo {

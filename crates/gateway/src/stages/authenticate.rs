@@ -39,15 +39,21 @@ pub(crate) fn identify(
 ) -> Result<Identified, Refusal> {
     story.enter(Stage::Authenticate);
     let key_header = &target.application.api_key_header;
+    let now = scope.gate.tellers.clock.wall();
+    let is_good = |key: &str| scope.live.snapshot.keys.verify(key, &target.application.name, now);
     // Whatever becomes of the request, none of our keys goes on to the upstream.
-    let ours = carriers_of_ours(&request.headers, key_header);
+    let ours = carriers(&request.headers, key_header, |text| text.contains(KEY_PREFIX));
     let anonymous = Identified { principal: Principal::Anonymous, carried_by: ours.clone() };
     let observe = target.application.modes.auth == Mode::Observe;
     let presented = match presented(&request.headers, key_header) {
         Ok(presented) => presented,
         Err(refusal) if observe => {
             story.would_refuse(refusal.private);
-            return Ok(anonymous);
+            let carried_by = carriers(&request.headers, key_header, |key| is_good(key).is_ok());
+            return Ok(Identified {
+                principal: Principal::Anonymous,
+                carried_by: [ours, carried_by].concat(),
+            });
         }
         Err(refusal) => return Err(refusal),
     };
@@ -55,8 +61,7 @@ pub(crate) fn identify(
         story.pass("no credential");
         return Ok(anonymous);
     };
-    let now = scope.gate.tellers.clock.wall();
-    let why = match scope.live.snapshot.keys.verify(key, &target.application.name, now) {
+    let why = match is_good(key) {
         Ok(principal) => {
             story.saw_principal(&principal.owner);
             story.pass(format!("API key `{}`", principal.key));
@@ -78,10 +83,11 @@ pub(crate) fn identify(
     Err(Refusal::unauthorized(why))
 }
 
-/// The credential headers that hold a key of ours, good or not, alone or among other text.
-fn carriers_of_ours(headers: &HeaderMap, key_header: &HeaderName) -> Vec<HeaderName> {
+/// The credential headers with a value that is ours: as it stands, or the token in it.
+fn carriers(headers: &HeaderMap, key_header: &HeaderName, is_ours: impl Fn(&str) -> bool) -> Vec<HeaderName> {
     let holds = |value: &HeaderValue| {
-        value.as_bytes().windows(KEY_PREFIX.len()).any(|at| at == KEY_PREFIX.as_bytes())
+        let text = String::from_utf8_lossy(value.as_bytes());
+        is_ours(text.trim()) || bearer(&text).is_some_and(&is_ours)
     };
     let carries = |name: &&HeaderName| headers.get_all(*name).iter().any(holds);
     [key_header, &AUTHORIZATION].into_iter().filter(carries).cloned().collect()

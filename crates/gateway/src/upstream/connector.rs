@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::gate::Tellers;
-use crate::io::keep_little_unsent;
 
 /// Opens connections to one server.
 #[derive(Clone)]
@@ -48,7 +47,6 @@ impl Service<Uri> for Connector {
         let tellers = Arc::clone(&self.tellers);
         Box::pin(async move {
             let inner = connecting.await.map_err(io::Error::other)?;
-            keep_little_unsent(inner.inner());
             tellers.metrics.upstream_connections.inc();
             Ok(Counted { inner, tellers })
         })
