@@ -231,16 +231,31 @@ impl Gate {
     /// Waits for a request's event, past ones included; panics with the last lines of the log when none comes.
     pub async fn wait_for_event(&self, fits: impl Fn(&Value) -> bool, deadline: Duration) -> Value {
         let fits = |line: &Line| line.kind() == Some("request") && line.json.as_ref().is_some_and(&fits);
-        self.wait_for(fits, deadline).await.json.expect("a line of a kind is JSON")
+        self.wait_for(0, fits, deadline).await.json.expect("a line of a kind is JSON")
     }
 
     /// Waits for a line on standard error, past ones included; panics with the last lines when none comes.
     pub async fn wait_for_line(&self, fits: impl Fn(&Line) -> bool, deadline: Duration) -> Line {
-        self.wait_for(fits, deadline).await
+        self.wait_for(0, fits, deadline).await
     }
 
-    async fn wait_for(&self, fits: impl Fn(&Line) -> bool, deadline: Duration) -> Line {
-        let mut looked_at = 0;
+    /// How many lines it has written to standard error.
+    pub fn line_count(&self) -> usize {
+        self.log.lines.lock().unwrap().len()
+    }
+
+    /// Waits for a line on standard error that is not among the first `line_count`: in a long log, looking at all of
+    /// it again and again would take most of the time.
+    pub async fn wait_for_line_after(
+        &self,
+        line_count: usize,
+        fits: impl Fn(&Line) -> bool,
+        deadline: Duration,
+    ) -> Line {
+        self.wait_for(line_count, fits, deadline).await
+    }
+
+    async fn wait_for(&self, mut looked_at: usize, fits: impl Fn(&Line) -> bool, deadline: Duration) -> Line {
         let found = within(deadline, || std::future::ready(self.log.find(&mut looked_at, &fits))).await;
         found.unwrap_or_else(|| {
             panic!("no such line within {deadline:?}; the last ones:\n{}", self.log.tail())
@@ -466,12 +481,13 @@ mod tests {
         assert_eq!(gate.url("/a"), "http://127.0.0.1:41233/a");
         assert_eq!(gate.ops_url("/b"), "http://127.0.0.1:41234/b");
         gate.wait_for_event(|event| event["status"] == 200, WAIT).await;
+        let before = gate.line_count();
         assert!(gate.memory().peak_kib >= gate.memory().resident_kib);
         assert!(gate.open_files() >= 3);
 
         gate.write_config("second");
         gate.signal(Signal::Hangup);
-        let line = gate.wait_for_line(|line| line.kind() == Some("reload"), WAIT).await;
+        let line = gate.wait_for_line_after(before, |line| line.kind() == Some("reload"), WAIT).await;
         assert!(line.text.contains("second"));
 
         assert!(gate.stop(WAIT).await.success());

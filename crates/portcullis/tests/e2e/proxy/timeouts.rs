@@ -80,7 +80,7 @@ async fn a_client_that_reads_slowly_but_steadily_is_not_cut_off() {
     let mut pace = tokio::time::interval(Duration::from_millis(100));
     for _ in 0..50 {
         pace.tick().await;
-        connection.read_exact(32 << 10).await;
+        connection.read_exact(64 << 10).await;
     }
     assert_eq!(stand.metric("portcullis_requests_in_flight").await, 1);
     assert_eq!(stand.gate.events().len(), 0);
