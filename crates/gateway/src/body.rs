@@ -36,8 +36,19 @@ pub(crate) enum BodyError {
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
     /// The connection broke, or the framing was wrong.
-    #[error("{0}")]
+    #[error("{}", with_causes(.0))]
     Broken(hyper::Error),
+}
+
+/// An error and what lies beneath it: the library's own words are few.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(beneath) = cause {
+        text = format!("{text}: {beneath}");
+        cause = beneath.source();
+    }
+    text
 }
 
 /// What became of a request's body, shared between the one who sends it on and the one who waits for the answer.

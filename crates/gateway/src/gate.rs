@@ -1,6 +1,7 @@
 //! The Gate: what all requests share. The Snapshot is swapped whole; what counts and remembers outlives it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use portcullis_access::ban::BanTable;
@@ -67,6 +68,7 @@ pub struct Gate {
     pub(crate) budget: Budget,
     /// Turns for looking at large bodies: one for each core.
     pub(crate) scans: Arc<Semaphore>,
+    stopping: AtomicBool,
 }
 
 /// What a Story is told with.
@@ -126,12 +128,18 @@ impl Gate {
         let live = ArcSwap::from_pointee(Live { snapshot, pools });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let scans = Arc::new(Semaphore::new(cores));
-        Ok(Self { live, tellers, memory, patterns, upstreams, budget, scans })
+        let stopping = AtomicBool::new(false);
+        Ok(Self { live, tellers, memory, patterns, upstreams, budget, scans, stopping })
     }
 
     /// What a request is decided by, from its start to its end.
     pub(crate) fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// From now on no new connection is taken: probes must learn it before clients do.
+    pub(crate) fn is_stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// The Snapshot in force.
@@ -150,6 +158,9 @@ impl Publish for Gate {
 
 impl Readiness for Gate {
     fn obstacles(&self) -> Vec<String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return vec!["the node is stopping".into()];
+        }
         self.live.load().pools.obstacles(self.tellers.clock.monotonic())
     }
 }
@@ -157,12 +168,15 @@ impl Readiness for Gate {
 impl Exposition for Gate {
     fn text(&self) -> String {
         let active = self.memory.bans.active(self.tellers.clock.monotonic());
-        self.tellers.metrics.text(active as u64)
+        self.tellers.metrics.text(active as u64, self.budget.used_bytes())
     }
 }
 
 /// The byte budget of all bodies held in memory at once.
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct Budget {
+    free: Arc<Semaphore>,
+    units: usize,
+}
 
 /// A share of the budget, given back when dropped.
 pub(crate) struct Apart {
@@ -172,12 +186,18 @@ pub(crate) struct Apart {
 
 impl Budget {
     fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / BUDGET_UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS))))
+        let units = (bytes / BUDGET_UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(units)), units }
+    }
+
+    /// Bytes set apart now.
+    fn used_bytes(&self) -> u64 {
+        (self.units.saturating_sub(self.free.available_permits()) as u64) * BUDGET_UNIT_BYTES as u64
     }
 
     /// A share of nothing yet.
     pub(crate) fn share(&self) -> Apart {
-        Apart { budget: Arc::clone(&self.0), held: None }
+        Apart { budget: Arc::clone(&self.free), held: None }
     }
 }
 

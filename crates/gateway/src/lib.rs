@@ -13,6 +13,7 @@ mod refusal;
 mod server;
 pub mod stages;
 mod story;
+mod strict;
 mod upstream;
 
 pub use gate::{Gate, GateError, NoWatch, Ports, StageWatch};

@@ -64,6 +64,8 @@ pub(crate) struct Metrics {
     pub(crate) events_lost: Counter,
     /// Tasks alive in the runtime, read when metrics are asked for.
     tasks: Gauge,
+    /// Request body bytes held for inspection, read when metrics are asked for.
+    buffered_bytes: Gauge<u64, AtomicU64>,
     /// Bans in force, read when metrics are asked for.
     bans_active: Gauge<u64, AtomicU64>,
 }
@@ -100,6 +102,7 @@ impl Metrics {
             snapshots: added(r, "snapshots", "Configurations published"),
             events_lost: added(r, "events_lost", "Events that could not be written"),
             tasks: added(r, "runtime_tasks", "Tasks alive in the runtime"),
+            buffered_bytes: added(r, "buffered_bytes", "Request body bytes held for inspection"),
             bans_active: added(r, "bans_active", "Address prefixes banned now"),
             registry: Mutex::new(registry),
         }
@@ -108,6 +111,9 @@ impl Metrics {
     /// A request's story ended.
     pub(crate) fn story_ended(&self, event: &RequestEvent, took: Duration) {
         self.stories_open.dec();
+        if event.kind != "request" {
+            return;
+        }
         let application = event.application.as_ref().map_or("-", |a| a.as_str()).to_owned();
         let route = event.route.as_ref().map_or("-", |r| r.as_str()).to_owned();
         self.seconds
@@ -136,11 +142,12 @@ impl Metrics {
     }
 
     /// All metrics in OpenMetrics text form.
-    pub(crate) fn text(&self, bans_active: u64) -> String {
+    pub(crate) fn text(&self, bans_active: u64, buffered_bytes: u64) -> String {
         if let Ok(handle) = tokio::runtime::Handle::try_current() {
             self.tasks.set(i64::try_from(handle.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
         }
         self.bans_active.set(bans_active);
+        self.buffered_bytes.set(buffered_bytes);
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Writing to a String cannot fail; an empty page would be the honest answer if it did.

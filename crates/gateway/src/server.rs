@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use portcullis_access::limit::Taken;
 use portcullis_contract::snapshot::{Bounds, Flood, Mode, Texts};
 use portcullis_model::{Prefix, Stage};
@@ -28,11 +29,13 @@ use tokio_util::task::TaskTracker;
 use crate::answer::{self, Form};
 use crate::body::Told;
 use crate::gate::{Gate, Live};
-use crate::io::ClientIo;
-use crate::refusal::Refusal;
+use crate::io::{ClientIo, InTurn, keep_little_unsent};
+use crate::refusal::{Public, Refusal};
 use crate::stages::accept::{self, Connections};
 use crate::stages::{self, Arrived, Reply, Scope, Target, suspicion};
 use crate::story::{Kind, Story};
+use crate::strict::Limits;
+use crate::strict::inbox::Refused;
 
 /// Smallest read buffer that the HTTP library accepts, in bytes.
 const READ_BUFFER_BYTES_MIN: usize = 8192;
@@ -91,8 +94,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop`, then lets open requests finish for at most `bounds.drain_timeout`.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
+    /// Serves until `stop`, then lets open requests finish: for at most `bounds.drain_timeout`, and no longer than until
+    /// `hurry`.
+    pub async fn run(self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Stopped {
         let Self { listener, shared } = self;
         let accepting = async {
             loop {
@@ -111,12 +115,15 @@ impl Server {
             () = stop => {}
             () = accepting => {}
         }
+        shared.gate.is_stopping();
         drop(listener);
         shared.stop.cancel();
         shared.tasks.close();
         let patience = shared.gate.snapshot().bounds.drain_timeout;
-        if tokio::time::timeout(patience, shared.tasks.wait()).await.is_ok() {
-            return Stopped::Drained;
+        tokio::select! {
+            () = shared.tasks.wait() => return Stopped::Drained,
+            () = tokio::time::sleep(patience) => {}
+            () = hurry => {}
         }
         shared.cut.cancel();
         shared.tasks.wait().await;
@@ -141,12 +148,24 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     };
     // A small answer must not wait for more to come.
     let _ = stream.set_nodelay(true);
+    keep_little_unsent(&stream);
     let bounds = gate.snapshot().bounds.clone();
-    let service = {
+    let refuse = {
         let shared = Arc::clone(&shared);
-        service_fn(move |request| handle(Arc::clone(&shared), request, peer))
+        Box::new(move |refused: &Refused| refuse_head(&shared, peer.ip(), refused))
     };
-    let io = ClientIo::new(stream, bounds.client_stall_timeout);
+    let io = ClientIo::new(stream, limits(&bounds), bounds.client_stall_timeout, refuse);
+    let service = {
+        let (shared, turns) = (Arc::clone(&shared), io.turns());
+        service_fn(move |mut request: hyper::Request<Incoming>| {
+            let (raw, turn) = turns.begin();
+            if let Some(raw) = raw {
+                request.extensions_mut().insert(Arc::new(raw));
+            }
+            let answer = handle(Arc::clone(&shared), request, peer);
+            async move { Ok::<_, CutOff>(answer.await?.map(|told| InTurn::new(told, turn))) }
+        })
+    };
     let serving = http_settings(&bounds).serve_connection(io, service);
     tokio::pin!(serving);
     let served = tokio::select! {
@@ -162,8 +181,11 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     if let Err(error) = served
         && error.is_parse()
     {
-        // The HTTP library has answered 400 or 431 by itself; the event is ours to record.
-        shared.garbage(peer.ip(), Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
+        // The strict head lets nothing pass that the HTTP library refuses. Should it ever, the library has
+        // answered 400 or 431 by itself, and the event is ours to record.
+        if let Some(mut story) = shared.garbage(peer.ip()) {
+            story.refused(&Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
+        }
     }
 }
 
@@ -176,6 +198,35 @@ fn http_settings(bounds: &Bounds) -> http1::Builder {
         .max_headers(bounds.headers_max)
         .half_close(false);
     http
+}
+
+fn limits(bounds: &Bounds) -> Limits {
+    let Bounds { head_bytes_max, headers_max, target_bytes_max, .. } = *bounds;
+    Limits { head_bytes_max, headers_max, target_bytes_max }
+}
+
+/// The answer to a head that was refused before the HTTP library saw it, with its Story; none for more garbage
+/// than anybody needs to see.
+fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> Option<Response<Told>> {
+    let mut story = shared.garbage(peer)?;
+    story.saw_head(&refused.method, None, &refused.path);
+    let status = StatusCode::from_u16(refused.fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let public = match status {
+        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Public::TooLarge,
+        StatusCode::NOT_IMPLEMENTED => Public::Method,
+        _ => Public::Malformed,
+    };
+    let (gate, live) = (&shared.gate, shared.gate.live());
+    let suspect = gate.patterns.scan_path(&refused.path);
+    let refusal = Refusal { status, public, suspect, ..Refusal::broken_body(refused.fault.to_string()) };
+    let scope = Scope { gate, live: &live, form: Form::Problem };
+    let method = Method::from_bytes(refused.method.as_bytes()).unwrap_or_default();
+    let mut response = refuse(scope, &refusal, None, &method, &mut story).told_by(story);
+    let now = DateTimePrinter::new().timestamp_to_rfc9110_string(&gate.tellers.clock.wall());
+    if let Some(now) = now.ok().and_then(|now| HeaderValue::try_from(now).ok()) {
+        response.headers_mut().insert(header::DATE, now);
+    }
+    Some(response)
 }
 
 /// Hands a request to its own task and waits for the answer. When the client leaves, the library drops this future,
@@ -264,16 +315,18 @@ fn texts<'a>(live: &'a Live, target: Option<&'a Target>, story: &Story) -> Optio
 impl Shared {
     /// A client sent what is no request. It counts for the flood limit, and beyond that it is counted and not told, so
     /// that garbage cannot become a flood of events.
-    fn garbage(&self, peer: IpAddr, refusal: Refusal) {
+    fn garbage(&self, peer: IpAddr) -> Option<Story> {
         let tellers = &self.gate.tellers;
-        let Flood { mode, rate } = self.gate.snapshot().flood;
+        let snapshot = self.gate.snapshot();
+        let Flood { mode, rate } = snapshot.flood;
         let now = tellers.clock.monotonic();
-        let taken = self.gate.memory.flood.take(&Prefix::of(peer).to_bytes(), &rate, now, 1);
-        if mode != Mode::Off && matches!(taken, Taken::Refused { .. }) {
+        let take = || self.gate.memory.flood.take(&Prefix::of(peer).to_bytes(), &rate, now, 1);
+        let limited = mode != Mode::Off && !snapshot.is_exempt(peer);
+        if limited && matches!(take(), Taken::Refused { .. }) && mode == Mode::Enforce {
             tellers.metrics.connections_refused.inc();
-            return;
+            return None;
         }
-        Story::begin(tellers, Kind::Connection, peer).refused(&refusal);
+        Some(Story::begin(tellers, Kind::Request, peer))
     }
 
     /// A connection was not served: every one is counted, at most one in a second is told, so that a flood of

@@ -255,13 +255,16 @@ impl Drop for Story {
 /// At most `bytes_max` bytes of `text`, cut at a character. Control characters, and those that turn the direction of
 /// writing around, are made harmless: a log is read on terminals.
 fn bounded(text: &str, bytes_max: usize) -> Box<str> {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let kept = text.get(..end).unwrap_or_default();
     let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    kept.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+    let harmless = text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c });
+    let mut kept = String::new();
+    for character in harmless.take(bytes_max) {
+        if kept.len() + character.len_utf8() > bytes_max {
+            break;
+        }
+        kept.push(character);
+    }
+    kept.into()
 }
 
 #[cfg(test)]

@@ -83,6 +83,8 @@ pub(crate) struct Attempt {
     server: Arc<Server>,
     rule: BreakerRule,
     began: Monotonic,
+    /// Whether the circuit is half open and this is its one trial.
+    is_trial: bool,
     told: bool,
 }
 
@@ -126,7 +128,7 @@ impl Upstreams {
         }
         let server = Arc::new(Server::new(base.clone(), upstream, &self.tellers));
         if let Some(check) = &upstream.health {
-            health::watch(&server, check.clone(), Arc::clone(&self.tellers));
+            health::watch(&server, check.clone());
         }
         known.insert(key, Arc::downgrade(&server));
         server
@@ -180,13 +182,9 @@ impl Pool {
             }
             match server.breaker(|breaker| breaker.ask(&self.rule, now)) {
                 Gap::Open(left) => wait = wait.min(left),
-                Gap::Closed => {
-                    return Ok(Attempt {
-                        server: Arc::clone(server),
-                        rule: self.rule,
-                        began: now,
-                        told: false,
-                    });
+                gap @ (Gap::Closed | Gap::Trial) => {
+                    let (server, is_trial) = (Arc::clone(server), gap == Gap::Trial);
+                    return Ok(Attempt { server, rule: self.rule, began: now, is_trial, told: false });
                 }
             }
         }
@@ -212,7 +210,7 @@ impl Server {
         }
     }
 
-    /// The server answered, a request or a health check.
+    /// The server answered a request. A health check says less: a server may answer it and nothing else.
     fn answered(&self, now: Monotonic) {
         self.answered.store(now.0, Ordering::Relaxed);
         self.breaker(|breaker| (breaker.succeeded(), ()));
@@ -264,7 +262,8 @@ impl Attempt {
             return;
         }
         self.told = true;
-        self.server.breaker(|breaker| (breaker.failed(&self.rule, now), ()));
+        let is_trial = self.is_trial;
+        self.server.breaker(|breaker| (breaker.failed(is_trial, &self.rule, now), ()));
     }
 }
 
@@ -272,7 +271,7 @@ impl Drop for Attempt {
     /// The client left before the server could answer: that says nothing of the server, but a half-open circuit must
     /// give its one trial back.
     fn drop(&mut self) {
-        if !self.told {
+        if self.is_trial && !self.told {
             self.server.breaker(|breaker| (breaker.gave_up(), ()));
         }
     }

@@ -158,7 +158,11 @@ mod tests {
 
     #[track_caller]
     fn check(held: &[&str], demanded: &str, expected: bool) {
-        assert_eq!(set(held).imply(&Permission::parse(demanded).unwrap()), expected, "{held:?} for {demanded}");
+        assert_eq!(
+            set(held).imply(&Permission::parse(demanded).unwrap()),
+            expected,
+            "{held:?} for {demanded}"
+        );
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        // The library's generator fails only when the system has none at all; keys and ids made without one would be
-        // guessable, so the request is given up instead (the panic is caught and answered with 500).
+        // The library's generator fails only when the system has none at all; ids and table seeds made without one would
+        // be guessable, so the request is given up: its task ends and its connection closes.
         let filled = rand::fill(bytes);
         assert!(filled.is_ok(), "the system's random number generator failed");
     }

@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<Exit> {
     };
     log::say(&format!(
         "wrote {shown} and {}\n\n\
-         It is in observe mode: nothing is refused yet, the log says what would be. Next:\n\n{}{}{}",
+         It is in observe mode: nobody is refused for who they are, how often they ask or what they send; the log says who\n\
+         would be. Only what is no clear request is turned away. Next:\n\n{}{}{}",
         hash_key.display(),
         next("config check", "after every change"),
         next("run", &format!("send clients to http://{}", arguments.listen)),

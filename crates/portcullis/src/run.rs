@@ -134,17 +134,29 @@ impl Node {
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
         let Self { config, events, server, reloader, stopping, signals } = self;
-        let Signals { mut hangup, terminate, interrupt } = signals;
+        let Signals { mut hangup, mut terminate, mut interrupt } = signals;
         let reloading = tokio::spawn(async move {
             while hangup.recv().await.is_some() {
                 reload(&config, &reloader);
             }
         });
-        let stopped = server.run(stop_signal(terminate, interrupt)).await;
+        let (first, second) = (watch::channel(false), watch::channel(false));
+        let telling = tokio::spawn(async move {
+            for (told, message) in [
+                (first.0, "stopping: open requests may finish; once more to cut them off"),
+                (second.0, "open requests are cut off"),
+            ] {
+                stop_signal(&mut terminate, &mut interrupt).await;
+                tracing::info!("{message}");
+                let _ = told.send(true);
+            }
+        });
+        let stopped = server.run(until(first.1), until(second.1)).await;
+        telling.abort();
         reloading.abort();
         let _ = stopping.send(true);
         if stopped == Stopped::CutOff {
-            tracing::warn!("open requests were cut off after `bounds.drain_timeout`");
+            tracing::warn!("some requests did not finish in time");
         }
         tracing::info!("stopped");
         events.end();
@@ -166,12 +178,11 @@ fn cannot_listen(setting: &str, address: SocketAddr, error: &io::Error) -> anyho
 }
 
 /// SIGTERM as service managers send it, SIGINT as Ctrl-C does.
-async fn stop_signal(mut terminate: Signal, mut interrupt: Signal) {
+async fn stop_signal(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping: open requests may finish");
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -67,9 +67,10 @@ settings! {
         /// Address and port to listen on. Port 0 lets the system choose a free one. The default is reached from this
         /// machine only.
         address: SocketAddr = "127.0.0.1:8080", example "0.0.0.0:8080";
-        /// Networks of the proxies in front, whose `X-Forwarded-For` is believed. Everyone else's is ignored, because
-        /// whoever is believed chooses the address that limits, bans and logs see. Proxies are never banned.
-        trusted_proxies: List<IpNet> = [], example ["10.0.0.0/8"];
+        /// The proxies in front, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Everyone else's are
+        /// ignored, because whoever is believed chooses the address that limits, bans and logs see. What comes from
+        /// these networks themselves is never banned nor limited by address: name the proxies, not a whole network.
+        trusted_proxies: List<IpNet> = [], example ["10.0.0.5/32"];
     }
     later {
         "tls*" => "for now, let a proxy in front end TLS and name it in `trusted_proxies`",
@@ -104,7 +105,7 @@ settings! {
 settings! {
     /// What one connection or request may cost the node. Every bound keeps a stranger from using up what others need.
     struct Bounds {
-        /// Open client connections in all. Further ones wait until one is closed.
+        /// Open client connections in all. Further ones are closed at once, and counted in the metrics.
         connections_max: usize = 10_000, from 1 to 1_000_000, example 2_000;
         /// Open client connections for each client address (IPv6: each /64), so that one client cannot take them all.
         connections_per_prefix_max: usize = 256, from 1 to 1_000_000, example 100;
@@ -227,7 +228,8 @@ settings! {
 
 settings! {
     /// Whether each part refuses (`enforce`), only records what it would have refused (`observe`), or does not look
-    /// (`off`). A running application starts with `observe`.
+    /// (`off`). A running application starts with `observe`. In every mode, what is no clear request is refused: a path
+    /// with two readings, a method that no route takes, a body over the route's bound, and what is over `[bounds]`.
     struct Modes {
         /// Authentication and permissions. They cannot be off; a route can be public.
         auth: AuthMode = "enforce", example "observe";

@@ -20,6 +20,27 @@ pub(crate) struct Client {
     pub(crate) prefix: Prefix,
     /// Whether the address is never banned and never limited by address.
     pub(crate) standing: Standing,
+    /// How the client speaks to the first hop that is ours.
+    pub(crate) scheme: Scheme,
+}
+
+/// `http` or `https`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS, which a trusted proxy ends.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme in headers.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// Whether bans and limits by address apply.
@@ -52,12 +73,22 @@ pub(crate) fn locate(scope: Scope<'_>, arrived: &Arrived, story: &mut Story) -> 
         }
         _ => {
             story.pass("");
-            Ok(Client { address, prefix, standing })
+            let scheme = if trusted(peer) { scheme(&arrived.head.headers) } else { Scheme::Http };
+            Ok(Client { address, prefix, standing, scheme })
         }
     }
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// What a trusted proxy says of the scheme; `https` only when it says so once and clearly.
+fn scheme(headers: &HeaderMap) -> Scheme {
+    let mut said = headers.get_all("x-forwarded-proto").iter();
+    match (said.next(), said.next()) {
+        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"https") => Scheme::Https,
+        _ => Scheme::Http,
+    }
+}
 
 /// The hops of `X-Forwarded-For` from left to right, over all its lines; `None` for one that is no address. Entries are
 /// read one by one, because a client chooses what stands before the entry that its proxy adds on the same line.

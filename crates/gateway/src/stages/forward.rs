@@ -4,7 +4,6 @@
 //! Removes our credentials and adds the identity that was verified. Chooses a server, tries a safe request once more
 //! when its server did not answer. Answers 502, 503 or 504 when no server does.
 
-use std::error::Error as _;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use portcullis_model::{Principal, Stage};
 
-use crate::body::{RequestBody, UploadFailure};
+use crate::body::{RequestBody, UploadFailure, with_causes};
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::Client;
@@ -25,7 +24,7 @@ use crate::stages::normalize::{Request, Trailers};
 use crate::stages::record::Recorded;
 use crate::stages::route::Target;
 use crate::story::Story;
-use crate::upstream::{Attempt, NoAnswer, Pool, Server};
+use crate::upstream::{Attempt, NoAnswer, Server};
 
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
@@ -51,7 +50,7 @@ pub(crate) async fn send(
     story: &mut Story,
 ) -> Result<Answer, Refusal> {
     story.enter(Stage::Forward);
-    let Inspected { request, body } = inspected;
+    let (request, body) = inspected.into_parts();
     let pool = scope.live.pools.of(&target.application.name);
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
@@ -59,16 +58,18 @@ pub(crate) async fn send(
     let clock = &scope.gate.tellers.clock;
     let began = clock.monotonic();
     pool.retries.earn();
-    let mut attempt = next_attempt(scope, pool, None)?;
+    let down =
+        |wait| Refusal::upstream_down(wait, "no server of the upstream is healthy, or its circuit is open");
+    let mut attempt = pool.attempt(began, None).map_err(down)?;
     let mut asked = ask(scope, target, &mut attempt, &outbound, body, story).await;
     if let Err(failure) = &asked
         && repeatable
         && failure.repeat == Repeat::Sensible
+        && let Ok(mut second) = pool.attempt(clock.monotonic(), Some(&attempt))
         && pool.retries.spend()
     {
         scope.gate.tellers.metrics.retries.inc();
         story.note(format!("tried again: {}", failure.refusal.private));
-        let mut second = next_attempt(scope, pool, Some(&attempt))?;
         asked = ask(scope, target, &mut second, &outbound, no_body(), story).await;
     }
     let took = clock.monotonic().since(began);
@@ -76,13 +77,6 @@ pub(crate) async fn send(
     let response = asked.map_err(|failure| failure.refusal)?;
     story.pass(response.status().as_str().to_owned());
     Ok(Answer { response, method: outbound.method })
-}
-
-fn next_attempt(scope: Scope<'_>, pool: &Pool, not: Option<&Attempt>) -> Result<Attempt, Refusal> {
-    let now = scope.gate.tellers.clock.monotonic();
-    let down =
-        |wait| Refusal::upstream_down(wait, "no server of the upstream is healthy, or its circuit is open");
-    pool.attempt(now, not).map_err(down)
 }
 
 /// A request that got no answer.
@@ -176,12 +170,7 @@ fn clients_fault(failure: UploadFailure) -> Failure {
 }
 
 fn no_answer(error: &hyper_util::client::legacy::Error) -> Failure {
-    let mut why = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        why = format!("{why}: {cause}");
-        source = cause.source();
-    }
+    let why = with_causes(error);
     let (refusal, how) = if error.is_connect() {
         (Refusal::upstream_down(Duration::from_secs(1), why), NoAnswer::Unreachable)
     } else {
@@ -213,7 +202,7 @@ fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -
     };
     put(&mut headers, "x-forwarded-for", &hops);
     headers.insert(HeaderName::from_static("x-forwarded-host"), host);
-    put(&mut headers, "x-forwarded-proto", "http");
+    put(&mut headers, "x-forwarded-proto", client.scheme.as_str());
     put(&mut headers, "x-portcullis-request-id", &story.id().to_string());
     if let Principal::ApiKey(key) = permit.principal() {
         let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();

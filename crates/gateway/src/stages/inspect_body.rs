@@ -26,10 +26,15 @@ use scan::{Broke, Look};
 /// A request whose body was looked at, as far as its kind and the route ask for it.
 #[must_use]
 pub(crate) struct Inspected {
-    /// The request; its own body has been taken out.
-    pub(crate) request: Request,
-    /// The body for the upstream.
-    pub(crate) body: RequestBody,
+    request: Request,
+    body: RequestBody,
+}
+
+impl Inspected {
+    /// The request, whose own body has been taken out, and the body for the upstream.
+    pub(crate) fn into_parts(self) -> (Request, RequestBody) {
+        (self.request, self.body)
+    }
 }
 
 /// Looks at the body.

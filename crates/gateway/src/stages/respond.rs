@@ -1,8 +1,8 @@
 //! `respond`: the upstream's answer is made fit for the client.
 //!
 //! Takes away what belongs to the connection and what tells an attacker about the upstream; replaces the body of a 5xx
-//! by our own words (RQ-09); adds the request's id and the RateLimit headers. Refuses nothing but an answer that makes
-//! no sense after a gate. Response rules, masking and security headers come with their issues.
+//! by our own words (RQ-09); adds the request's id and the RateLimit headers. Refuses nothing. Response rules, masking
+//! and security headers come with their issues.
 
 use std::time::Duration;
 

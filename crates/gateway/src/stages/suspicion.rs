@@ -3,10 +3,12 @@
 //! Not a stage of its own: both inspections end here. Counting happens once, where refusals are answered, because only
 //! there it is certain that the request was refused.
 
+use std::sync::Arc;
+
 use portcullis_access::ban::BanReason;
 use portcullis_access::patterns::{Hit, Pattern};
 use portcullis_access::suspicion::Suspicion;
-use portcullis_contract::snapshot::Mode;
+use portcullis_contract::snapshot::{Application, Mode};
 use portcullis_model::Prefix;
 
 use crate::refusal::Refusal;
@@ -52,9 +54,13 @@ pub(crate) fn judge(seen: &Seen, target: &Target, story: &mut Story) -> Result<(
 /// application that is observed bans nobody.
 pub(crate) fn count(scope: Scope<'_>, pattern: Pattern, story: &mut Story) {
     let snapshot = &scope.live.snapshot;
-    let application = story.host().and_then(|host| snapshot.application_for(host));
-    let enforces = application.is_none_or(|application| application.modes.inspection == Mode::Enforce);
-    if !enforces || snapshot.is_exempt(story.client()) {
+    let enforces = |application: &Arc<Application>| application.modes.inspection == Mode::Enforce;
+    let counts = match story.host().and_then(|host| snapshot.application_for(host)) {
+        Some(application) => enforces(application),
+        // The head was refused before its host was read.
+        None => snapshot.applications.iter().any(enforces),
+    };
+    if !counts || snapshot.is_exempt(story.client()) {
         return;
     }
     let metrics = &scope.gate.tellers.metrics;

@@ -22,8 +22,10 @@ pub(crate) enum Breaker {
 /// Whether a request may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gap {
-    /// The circuit is closed for this request: it may pass.
+    /// The circuit is closed: the request may pass.
     Closed,
+    /// The circuit is half open, and this request is its one trial.
+    Trial,
     /// The circuit is open; try again after this long.
     Open(Duration),
 }
@@ -40,7 +42,7 @@ impl Breaker {
         match self {
             Self::Closed(_) => (self, Gap::Closed),
             Self::Open(until) | Self::Trying(until) if now < until => (self, Gap::Open(until.since(now))),
-            Self::Open(_) | Self::Trying(_) => (Self::Trying(now.plus(rule.open_for)), Gap::Closed),
+            Self::Open(_) | Self::Trying(_) => (Self::Trying(now.plus(rule.open_for)), Gap::Trial),
         }
     }
 
@@ -49,13 +51,14 @@ impl Breaker {
         Self::Closed(0)
     }
 
-    /// The server did not answer.
-    pub(crate) fn failed(self, rule: &BreakerRule, now: Monotonic) -> Self {
+    /// The server did not answer. What passed before the circuit opened neither lengthens the pause nor spoils another
+    /// request's trial.
+    pub(crate) fn failed(self, is_trial: bool, rule: &BreakerRule, now: Monotonic) -> Self {
         match self {
             Self::Closed(failures) if failures + 1 < rule.failures => Self::Closed(failures + 1),
-            Self::Closed(_) | Self::Trying(_) => Self::Open(now.plus(rule.open_for)),
-            // A request that passed before the circuit opened: it does not lengthen the pause.
-            Self::Open(until) => Self::Open(until),
+            Self::Closed(_) => Self::Open(now.plus(rule.open_for)),
+            Self::Trying(_) if is_trial => Self::Open(now.plus(rule.open_for)),
+            Self::Trying(_) | Self::Open(_) => self,
         }
     }
 
@@ -69,7 +72,7 @@ impl Breaker {
 
     /// Whether a request would be turned away now.
     pub(crate) fn is_open(self, now: Monotonic) -> bool {
-        matches!(self, Self::Open(until) if now < until)
+        matches!(self, Self::Open(until) | Self::Trying(until) if now < until)
     }
 }
 
@@ -85,14 +88,14 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_open_the_circuit() {
-        let one = Breaker::default().failed(&RULE, at(0));
+        let one = Breaker::default().failed(false, &RULE, at(0));
         assert_eq!(one.ask(&RULE, at(0)).1, Gap::Closed);
         assert_eq!(
-            one.succeeded().failed(&RULE, at(0)),
+            one.succeeded().failed(false, &RULE, at(0)),
             Breaker::Closed(1),
             "a success starts the count anew"
         );
-        let two = one.failed(&RULE, at(5));
+        let two = one.failed(false, &RULE, at(5));
         assert_eq!(two.ask(&RULE, at(6)).1, Gap::Open(Duration::from_nanos(9)));
         assert!(two.is_open(at(14)) && !two.is_open(at(15)));
     }
@@ -101,16 +104,18 @@ mod tests {
     fn after_the_pause_one_request_tries() {
         let open = Breaker::Open(at(10));
         let (trying, first) = open.ask(&RULE, at(10));
-        assert_eq!(first, Gap::Closed);
+        assert_eq!(first, Gap::Trial);
         assert!(matches!(trying.ask(&RULE, at(11)).1, Gap::Open(_)), "a second one waits");
         assert_eq!(trying.succeeded(), Breaker::Closed(0));
-        assert_eq!(trying.failed(&RULE, at(12)), Breaker::Open(at(22)));
+        assert_eq!(trying.failed(true, &RULE, at(12)), Breaker::Open(at(22)));
+        assert_eq!(trying.failed(false, &RULE, at(12)), trying, "an old request does not spoil the trial");
+        assert!(trying.is_open(at(11)), "others are turned away meanwhile");
     }
 
     #[test]
     fn a_trial_without_outcome_is_given_back() {
         let (trying, _) = Breaker::Open(at(10)).ask(&RULE, at(10));
-        assert_eq!(trying.gave_up().ask(&RULE, at(11)).1, Gap::Closed);
-        assert_eq!(trying.ask(&RULE, at(20)).1, Gap::Closed, "also when nobody gives it back");
+        assert_eq!(trying.gave_up().ask(&RULE, at(11)).1, Gap::Trial);
+        assert_eq!(trying.ask(&RULE, at(20)).1, Gap::Trial, "also when nobody gives it back");
     }
 }

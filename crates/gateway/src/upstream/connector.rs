@@ -20,6 +20,7 @@ use crate::gate::Tellers;
 #[derive(Clone)]
 pub(crate) struct Connector {
     inner: HttpConnector,
+    connect_timeout: Duration,
     tellers: Arc<Tellers>,
 }
 
@@ -29,7 +30,7 @@ impl Connector {
         inner.set_connect_timeout(Some(connect_timeout));
         inner.set_nodelay(true);
         inner.set_keepalive(Some(Duration::from_secs(60)));
-        Self { inner, tellers: Arc::clone(tellers) }
+        Self { inner, connect_timeout, tellers: Arc::clone(tellers) }
     }
 }
 
@@ -44,9 +45,12 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, server: Uri) -> Self::Future {
         let connecting = self.inner.call(server);
-        let tellers = Arc::clone(&self.tellers);
+        let (tellers, connect_timeout) = (Arc::clone(&self.tellers), self.connect_timeout);
         Box::pin(async move {
-            let inner = connecting.await.map_err(io::Error::other)?;
+            // The library's own limit begins only when the name has been looked up.
+            let connected = tokio::time::timeout(connect_timeout, connecting).await;
+            let inner = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+            let inner = inner.map_err(io::Error::other)?;
             tellers.metrics.upstream_connections.inc();
             Ok(Counted { inner, tellers })
         })

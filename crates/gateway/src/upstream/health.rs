@@ -8,18 +8,14 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use portcullis_contract::snapshot::HealthCheck;
 
-use crate::gate::Tellers;
 use crate::upstream::Server;
 
 /// Begins to check `server` for as long as a Snapshot refers to it.
-pub(crate) fn watch(server: &Arc<Server>, check: HealthCheck, tellers: Arc<Tellers>) {
+pub(crate) fn watch(server: &Arc<Server>, check: HealthCheck) {
     let server = Arc::downgrade(server);
     tokio::spawn(async move {
         while let Some(held) = Weak::upgrade(&server) {
             let well = is_well(&held, &check).await;
-            if well {
-                held.answered(tellers.clock.monotonic());
-            }
             let was = held.healthy.swap(well, Ordering::Relaxed);
             if was != well {
                 tracing::warn!(server = %held.base, healthy = well, "the health of a server changed");

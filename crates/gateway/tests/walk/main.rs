@@ -153,3 +153,41 @@ async fn an_upstream_that_dies_is_one_story_and_a_clear_answer() {
         assert_eq!(world.settled().await, before, "{path}");
     }
 }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_is_refused_is_one_story_and_one_answer_after_the_ones_before() {
+    let world = World::start(OnError::Deny).await;
+    let before = world.settled().await;
+    for (head, status, reason) in [
+        ("GET /a?secret HTTP/1.1\r\nHost : a\r\n\r\n", 400, "white space between"),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            "beside",
+        ),
+        ("GET /a HTTP/2.0\r\n", 505, "version"),
+    ] {
+        world.forget_events();
+        let mut connection = RawConnection::open(world.address).await;
+        let input = format!(
+            "GET /slow-head/50 HTTP/1.1\r\nHost: a\r\n\r\nGET /echo HTTP/1.1\r\nHost: a\r\n\r\n{head}"
+        );
+        connection.send(input).await;
+        for _ in 0..2 {
+            assert_eq!(connection.read_answer().await.0.status, 200);
+        }
+        let (answer, body) = connection.read_answer().await;
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((answer.status, answer.field("connection")), (status, Some("close")), "{}", answer.text);
+        assert_eq!(answer.field("content-type"), Some("application/problem+json"));
+        assert!(answer.field("date").is_some_and(|date| date.ends_with(" GMT")), "{}", answer.text);
+        assert_eq!(body["request_id"].as_str(), answer.field("x-request-id"));
+        assert_eq!(connection.read_to_end().await.0, b"");
+        let events = world.events(3).await;
+        let refused = events.iter().find(|event| event["outcome"] == "refused").unwrap();
+        assert_eq!((events.len(), &refused["path"], &refused["status"]), (3, &"/a".into(), &status.into()));
+        assert_eq!((refused["kind"].as_str(), refused["stage"].as_str()), (Some("request"), Some("accept")));
+        assert_eq!(refused["request_id"], body["request_id"]);
+        assert!(refused["reason"].as_str().unwrap().contains(reason), "{refused}");
+        assert_eq!(world.settled().await, before, "{head}");
+    }
+}

@@ -57,7 +57,7 @@ impl World {
         let gate = Arc::new(Gate::new(snapshot, ports, watch).unwrap());
         let server = Server::bind(Arc::clone(&gate), "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = server.local_addr().unwrap();
-        tokio::spawn(server.run(std::future::pending()));
+        tokio::spawn(server.run(std::future::pending(), std::future::pending()));
         let world = Self { address, upstream, gate, fault, events };
         // The connection pool starts its own task with the first connection; counts are taken after that.
         portcullis_testkit::Client::without_pool().get(world.url("/echo")).send().await;

@@ -41,9 +41,9 @@ pub(super) struct Whole {
 }
 
 impl Held {
-    /// A body that goes on unseen.
-    fn unseen(frames: VecDeque<Frame<Bytes>>, rest: Sending<Incoming>) -> Self {
-        Self { whole: None, replay: Replay::new(frames, Some(rest), None) }
+    /// A body that goes on unseen; what is held of it stays paid for until it has gone.
+    fn unseen(frames: VecDeque<Frame<Bytes>>, rest: Sending<Incoming>, apart: Apart) -> Self {
+        Self { whole: None, replay: Replay::new(frames, Some(rest), Some(Arc::new(apart))) }
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn hold(
     let bytes_max = target.route.inspection.body_bytes_max;
     if declared > bytes_max {
         over_limit(target, story)?;
-        return Ok(Held::unseen(VecDeque::new(), sending));
+        return Ok(Held::unseen(VecDeque::new(), sending, scope.gate.budget.share()));
     }
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     let (mut frames, mut bytes, mut apart) = (VecDeque::new(), BytesMut::new(), scope.gate.budget.share());
@@ -76,7 +76,7 @@ pub(super) async fn hold(
             allowed?;
             frames.push_back(Frame::data(bytes.freeze()));
             frames.push_back(frame);
-            return Ok(Held::unseen(frames, sending));
+            return Ok(Held::unseen(frames, sending, apart));
         }
         match frame.into_data() {
             Ok(data) => bytes.extend_from_slice(&data),

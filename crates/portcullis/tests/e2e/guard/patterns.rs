@@ -109,7 +109,10 @@ async fn each_of_the_ten_patterns_counts_in_the_path() {
         let answer = world.get("-", path).await;
         assert_eq!(answer.status, 400, "{path}");
         let why = reason(&world, &answer).await;
-        assert!(why.starts_with("the path has more than one reading"), "{path}: {why}");
+        // A raw back-slash does not even get past the strict head.
+        let expected =
+            if path.contains('\\') { "the target has" } else { "the path has more than one reading" };
+        assert!(why.starts_with(expected), "{path}: {why}");
         assert_eq!(world.metric("portcullis_suspicious_requests_total", "").await, 9.0 + at as f64, "{path}");
     }
     // These have more than one reading too, but honest clients err like that.

@@ -74,7 +74,7 @@ async fn what_is_still_open_after_the_drain_timeout_is_cut_off() {
     }
     assert!(reading.drain().await.is_err(), "a part must not look like the whole");
     assert_eq!(stand.gate.events().len(), 3, "each of them is one event all the same");
-    assert!(stand.gate.lines().iter().any(|line| line.text.contains("were cut off")));
+    assert!(stand.gate.lines().iter().any(|line| line.text.contains("did not finish in time")));
 }
 
 #[tokio::test]
