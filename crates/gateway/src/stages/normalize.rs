@@ -4,7 +4,7 @@
 //! sees the same path: percent-encoding is undone where it means nothing and kept in one spelling where it means
 //! something. Headers that only we may set, and those of the connection itself, are gone, always.
 //!
-//! The strict reading of the raw head before the HTTP library comes with the strict front.
+//! What the bytes of a head may look like at all was judged before, see [`crate::strict`]; here it is about what they mean.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;

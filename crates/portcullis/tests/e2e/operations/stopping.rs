@@ -107,3 +107,21 @@ async fn a_port_that_is_taken_is_named_and_the_exit_code_is_2() {
         assert!(last.contains("in use"), "{failure}");
     }
 }
+
+#[tokio::test]
+async fn probes_learn_of_a_stop_and_a_second_signal_ends_it_at_once() {
+    let mut stand = Stand::public("").await;
+    let mut waiting = stand.raw().await;
+    waiting.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    eventually(DEADLINE, async || stand.metric("portcullis_requests_in_flight").await == 1).await;
+    let asked = Instant::now();
+    stand.gate.signal(Signal::Interrupt);
+    let ready = async || stand.client.get(stand.gate.ops_url("/readyz")).send().await;
+    eventually(DEADLINE, async || ready().await.status == 503).await;
+    assert_eq!(ready().await.text(), "the node is stopping\n");
+    stand.gate.signal(Signal::Interrupt);
+    let ended = stand.gate.wait_for_exit(DEADLINE).await.expect("nobody waits for the drain any more");
+    assert_eq!(ended.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(10), "`drain_timeout` is 30 s: {:?}", asked.elapsed());
+    assert_eq!(stand.gate.events().len(), 1, "the request that was cut off is one event");
+}

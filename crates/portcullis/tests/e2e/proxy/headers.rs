@@ -225,3 +225,21 @@ async fn an_answers_head_is_the_applications_without_its_connection_and_its_soft
         ]
     );
 }
+
+#[tokio::test]
+async fn only_trusted_proxies_say_that_a_request_came_over_tls() {
+    let stand = Stand::public("").await;
+    let config = crate::gate::config(&stand.upstream, EVERYTHING_PUBLIC);
+    let trusting = config.replace("[ops]", "trusted_proxies = [\"127.0.0.1/32\"]\n[ops]");
+    let trusting = crate::gate::start(&trusting).await;
+    let told = async |url: String, claims: &[&str]| {
+        let ask =
+            claims.iter().fold(stand.client.get(url), |ask, claim| ask.header("x-forwarded-proto", claim));
+        ask.send().await.json()["headers"]["x-forwarded-proto"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told(stand.url("/echo"), &["https"]).await, "http");
+    assert_eq!(told(trusting.url("/echo"), &[]).await, "http");
+    assert_eq!(told(trusting.url("/echo"), &["https"]).await, "https");
+    assert_eq!(told(trusting.url("/echo"), &["https", "http"]).await, "http");
+    assert_eq!(told(trusting.url("/echo"), &["gopher"]).await, "http");
+}

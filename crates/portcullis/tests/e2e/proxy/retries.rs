@@ -185,3 +185,16 @@ async fn a_health_check_tells_the_probe_and_spares_the_clients() {
     assert!(well.is_some(), "the server is back");
     assert_eq!(stand.client.get(stand.url("/a")).send().await.status, 200);
 }
+
+#[tokio::test]
+async fn a_health_check_does_not_hide_an_application_that_hangs() {
+    let settings = "[application.test.upstream.health]\npath = \"/echo\"\ninterval = \"1s\"\ntimeout = \"1s\"\n\
+                    [application.test.upstream.breaker]\nfailures = 2\nopen_for = \"60s\"\n\
+                    [[application.test.route]]\nname = \"all\"\npath = \"/*\"\npublic = true\nresponse_timeout = \"1500ms\"\n";
+    let stand = Stand::with(settings).await;
+    let ask = async || stand.client.get(stand.url("/never")).send().await.status.as_u16();
+    // Each wait is longer than the pause between two checks, which the server answers all the time.
+    assert_eq!([ask().await, ask().await, ask().await], [504, 504, 503]);
+    let checks = stand.upstream.requests_seen().iter().filter(|seen| seen.target == "/echo").count();
+    assert!(checks >= 2, "{checks} checks");
+}
