@@ -224,11 +224,17 @@ where
                     let refused = this.inbox.glimpse(fault);
                     return this.refuse(cx, &refused, within);
                 }
+                // A client that leaves must be noticed, as long as what it sends ahead can be held.
                 Ready::Waiting => {
                     this.waiting = Some(cx.waker().clone());
-                    return Poll::Pending;
+                    if this.inbox.is_full() {
+                        return Poll::Pending;
+                    }
+                    if ready!(this.receive(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
                 }
-                // Also while we answer: a client that leaves must be noticed.
+                // Also while we answer.
                 Ready::More => {
                     if ready!(this.receive(cx))? == 0 {
                         return Poll::Ready(Ok(()));

@@ -119,6 +119,11 @@ impl Inbox {
         self.filter.take_head()
     }
 
+    /// Whether nothing more fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.end - self.start >= self.bytes_max
+    }
+
     /// Room for what is received next.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.start >= self.end {

@@ -113,3 +113,19 @@ async fn a_client_that_does_not_take_trailers_gets_none() {
     assert!(rest.ends_with("5\r\nbody\n\r\n0\r\n\r\n"), "{rest}");
     assert_eq!(ending, Ending::Closed);
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_is_noticed_also_when_it_had_begun_to_ask_for_more() {
+    let stand = Stand::public("idle_timeout = \"none\"\n").await;
+    for (more, target) in
+        [("", "/never"), ("GET /ec", "/never"), ("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", "/sse")]
+    {
+        let asked = stand.upstream.requests_total();
+        let aborted = stand.upstream.aborted();
+        let mut connection = stand.raw().await;
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n{more}")).await;
+        eventually(DEADLINE, async || stand.upstream.requests_total() > asked).await;
+        connection.reset();
+        eventually(DEADLINE, async || stand.upstream.aborted() > aborted).await;
+    }
+}
