@@ -138,7 +138,7 @@ impl Gate {
     }
 
     /// From now on no new connection is taken: probes must learn it before clients do.
-    pub(crate) fn is_stopping(&self) {
+    pub(crate) fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 

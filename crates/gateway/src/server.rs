@@ -115,7 +115,7 @@ impl Server {
             () = stop => {}
             () = accepting => {}
         }
-        shared.gate.is_stopping();
+        shared.gate.begin_stopping();
         drop(listener);
         shared.stop.cancel();
         shared.tasks.close();

@@ -63,7 +63,7 @@ pub(crate) async fn walk(
     Ok(respond::fit(scope, answer, target, &limited, story))
 }
 
-/// What happens when a stage itself breaks (a panic) or runs out of time.
+/// What happens when a stage itself breaks (a panic). A test breaks each stage in turn and holds the walk to this table.
 ///
 /// Everything fails closed but inspection, whose route may say `on_error = "allow"`. The client always gets an answer
 /// and the Story is always told; other requests never notice.

@@ -114,12 +114,12 @@ impl Node {
                 .await
                 .map_err(|error| cannot_listen("ops.address", ops.address, &error))?;
             events.announce("ops", listener.local_addr()?);
-            tokio::spawn(serve_ops(
-                listener,
-                Arc::<Gate>::clone(&gate),
-                Arc::<Gate>::clone(&gate),
-                until(stopped),
-            ));
+            let (readiness, exposition) = (Arc::<Gate>::clone(&gate), Arc::<Gate>::clone(&gate));
+            tokio::spawn(async move {
+                if let Err(error) = serve_ops(listener, readiness, exposition, until(stopped)).await {
+                    tracing::error!(%error, "the ops listener ended");
+                }
+            });
         }
         events.announce("public", server.local_addr()?);
         let reloader = Arc::new(Reloader::new(gate, snapshot));
