@@ -108,7 +108,8 @@ impl Text for ServerUrl {
             }
             "ws" | "wss" => {
                 let wrong = Wrong::new(format!("the scheme {} is not for servers", quoted(scheme)));
-                return Err(wrong.help(format!("write \"{plain}\"; WebSockets pass through it too")));
+                return Err(wrong
+                    .help(format!("write \"{plain}\"; WebSockets are not in this version of Portcullis")));
             }
             _ => {
                 let wrong = Wrong::new(format!("the scheme {} is not known", quoted(scheme)));
