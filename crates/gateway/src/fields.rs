@@ -2,6 +2,7 @@
 //!
 //! Trailers are no way around: some servers merge them into the head (RFC 9110 §6.5.1 leaves it to them).
 
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
 /// Fields of answers that belong to one connection (RFC 9110 §7.6.1), and those that only tell an attacker what to
@@ -93,6 +94,12 @@ pub(crate) fn is_no_trailer(name: &str) -> bool {
 /// Whether an upstream's field is not for the client.
 pub(crate) fn is_unwanted(name: &str) -> bool {
     name.starts_with(OURS) || UNWANTED.contains(&name)
+}
+
+/// The fields that `Connection` names: they belong to this connection alone (RFC 9110 §7.6.1).
+pub(crate) fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
+    let lines = fields.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
 /// Takes away the fields whose name `is_bad`.

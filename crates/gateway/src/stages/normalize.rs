@@ -254,13 +254,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Takes away what is not end-to-end and what only we may say.
 fn strip(headers: &mut HeaderMap) {
-    let nominated: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    let nominated = fields::nominated(headers);
     // A client may not make us drop what other stages decide by (Connection: authorization).
     let protected = [
         header::HOST,

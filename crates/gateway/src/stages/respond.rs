@@ -83,15 +83,8 @@ fn is_silent(method: &Method, status: StatusCode) -> bool {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    let nominated: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| *name != header::CONTENT_LENGTH)
-        .collect();
-    nominated.into_iter().for_each(|name| drop(headers.remove(name)));
+    let nominated = fields::nominated(headers).into_iter().filter(|name| *name != header::CONTENT_LENGTH);
+    nominated.for_each(|name| drop(headers.remove(name)));
     fields::take_away(headers, fields::is_unwanted);
     keep_cookies_but_ours(headers);
 }
