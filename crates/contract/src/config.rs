@@ -7,6 +7,7 @@
 mod address;
 mod application;
 mod callers;
+mod certificate;
 mod choice;
 mod keys;
 mod kind;
@@ -23,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tls;
 mod tree;
 mod word;
 

@@ -58,10 +58,26 @@ pub trait Publish: Send + Sync {
 pub trait Surroundings {
     /// Reads a secret from a file; the adapter refuses one that others may read.
     fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem>;
+    /// Reads a file that is no secret, such as certificates, of at most a megabyte.
+    fn public_file(&self, path: &Path) -> Result<Vec<u8>, FileProblem>;
+    /// The files of a folder and of the folders in it, two levels deep, relative to it and sorted.
+    fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem>;
+    /// The certificate that this node makes for itself and these hosts, kept below the state directory.
+    fn self_made(&self, state_directory: &Path, hosts: &[String]) -> Result<SelfMade, FileProblem>;
     /// The value of an environment variable, when it is set.
     fn variable(&self, name: &str) -> Option<SecretString>;
     /// Makes a path of the configuration absolute: relative ones count from the configuration file's folder.
     fn resolve(&self, path: &Path) -> PathBuf;
+}
+
+/// A certificate that a node made for itself.
+pub struct SelfMade {
+    /// Where it is kept.
+    pub file: PathBuf,
+    /// The certificate in PEM.
+    pub certificate: Vec<u8>,
+    /// Its key in PEM.
+    pub key: SecretString,
 }
 
 /// Why a named file cannot be used.
@@ -84,7 +100,7 @@ impl fmt::Display for FileProblem {
             Self::ReadableByOthers(mode) => {
                 write!(f, "its mode {mode:04o} lets others read it; run `chmod 600` on it")
             }
-            Self::NotASecret => f.write_str("it is empty, not text, or longer than 4096 bytes"),
+            Self::NotASecret => f.write_str("it is empty, not text, or too long for a secret"),
             Self::Unreadable(why) => f.write_str(why),
         }
     }

@@ -3,6 +3,8 @@
 //! The request path reads one `Arc<Snapshot>` from start to end, so a reload never shows a request two
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
+mod tls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use portcullis_access::suspicion::BanRule;
 use portcullis_model::{ApplicationName, RouteName};
 
 use crate::path::PathPattern;
+pub use tls::{Certificate, ClientAuthority, Origin, Tls, TlsVersion};
 
 /// A valid configuration, ready to decide with.
 #[derive(Debug)]
@@ -62,10 +65,14 @@ impl Snapshot {
 }
 
 /// The public listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Listen {
     /// Address and port; port 0 lets the system choose.
     pub address: SocketAddr,
+    /// Another listener that never speaks TLS.
+    pub plain_address: Option<SocketAddr>,
+    /// TLS on `address`; `None` for plain HTTP.
+    pub tls: Option<Tls>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -262,6 +269,8 @@ pub struct Route {
     pub kind: RouteKind,
     /// Who may call it.
     pub demand: Demand,
+    /// The authority whose certificate a client must present besides.
+    pub client_authority: Option<Arc<ClientAuthority>>,
     /// Its limits.
     pub limits: Vec<RouteLimit>,
     /// How its requests are inspected.

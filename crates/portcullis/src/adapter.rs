@@ -1,6 +1,7 @@
 //! Adapters of the ports that need nothing but the machine: clocks, randomness, files and variables.
 
 mod events;
+mod self_made;
 mod surroundings;
 
 use std::time::Instant;

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use portcullis_contract::config::{self, Sample};
-use portcullis_contract::ports::{FileProblem, Surroundings};
+use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
 use portcullis_contract::{Diagnostic, compile};
 use secrecy::SecretString;
 
@@ -78,6 +78,18 @@ impl Surroundings for KeyPromised {
     fn secret_file(&self, _: &Path) -> Result<SecretString, FileProblem> {
         // Any text that could be a hash key: nothing is hashed with it.
         Ok(SecretString::from("0123456789abcdef0123456789abcdef"))
+    }
+
+    fn public_file(&self, _: &Path) -> Result<Vec<u8>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+
+    fn files(&self, _: &Path) -> Result<Vec<PathBuf>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+
+    fn self_made(&self, _: &Path, _: &[String]) -> Result<SelfMade, FileProblem> {
+        Err(FileProblem::Missing)
     }
 
     fn variable(&self, _: &str) -> Option<SecretString> {

@@ -50,7 +50,7 @@ pub(crate) fn until_done<T>(work: impl Future<Output = anyhow::Result<T>>) -> an
 /// Compiles a configuration with the files and variables around it. A key that has ended since it was checked must not
 /// keep the gate from starting, so no date is given; the gate refuses such a key all the same.
 pub(crate) fn compiled(config: &Path, text: &str) -> Result<Snapshot, Vec<Diagnostic>> {
-    compile(text, &config.display().to_string(), &FileSurroundings::of(config), Timestamp::MIN)
+    compile(text, &config.display().to_string(), &FileSurroundings::of_node(config), Timestamp::MIN)
 }
 
 /// Shows mistakes with the lines they are in.
@@ -197,7 +197,7 @@ fn reload(config: &Path, reloader: &Reloader) {
         Err(error) => return tracing::error!("not reloaded: {error:#}"),
     };
     let name = config.display().to_string();
-    match reloader.reload(&text, &name, &FileSurroundings::of(config), Timestamp::MIN) {
+    match reloader.reload(&text, &name, &FileSurroundings::of_node(config), Timestamp::MIN) {
         Ok(()) => tracing::info!(config = name, "reloaded"),
         Err(NotReloaded::Invalid(diagnostics)) => {
             for diagnostic in &diagnostics {

@@ -9,6 +9,7 @@ use portcullis_model::ApplicationName;
 use super::callers::Callers;
 use super::kind::{At, Gaps, Text};
 use super::node::{collide, rate};
+use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::LimitName;
 use super::{nearest, route};
@@ -19,6 +20,7 @@ use crate::snapshot::{Application, BreakerRule, HealthCheck, Modes, RouteLimit, 
 pub(crate) fn all(
     config: &Config,
     callers: &Callers<'_>,
+    authorities: &Authorities<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<Arc<Application>>> {
     let declared = &config.application.value()?.entries;
@@ -33,7 +35,7 @@ pub(crate) fn all(
         );
     }
     report_shared_hosts(declared, problems);
-    let mut routes = route::Routes::new(config, callers);
+    let mut routes = route::Routes::new(config, callers, authorities);
     let compiled =
         declared.iter().map(|(name, application)| one(name, application, config, &mut routes, problems));
     // Every application is compiled before any missing one counts.

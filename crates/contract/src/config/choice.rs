@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
-use crate::snapshot::{LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
+use crate::snapshot::{LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind, TlsVersion};
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,20 @@ impl From<AuthMode> for Mode {
             AuthMode::Observe => Mode::Observe,
         }
     }
+}
+
+/// A cipher suite, as IANA names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suite {
+    Aes256Gcm,
+    Aes128Gcm,
+    ChaCha20,
+    EcdsaAes256Gcm,
+    EcdsaAes128Gcm,
+    EcdsaChaCha20,
+    RsaAes256Gcm,
+    RsaAes128Gcm,
+    RsaChaCha20,
 }
 
 /// Gives each enum its words; the text after `instead` helps those who wrote a word that one might expect here.
@@ -70,6 +84,21 @@ choices! {
     LimitBy { AddressAndRoute = "address_and_route", Address = "address", ApiKey = "api_key" }
     OverLimit { Deny = "deny", Pass = "pass" }
     OnError { Deny = "deny", Allow = "allow" }
+    TlsVersion {
+        Tls12 = "1.2", Tls13 = "1.3";
+        instead of "1.1": "write \"1.2\": older versions are broken, and not spoken here"
+    }
+    Suite {
+        Aes256Gcm = "TLS_AES_256_GCM_SHA384",
+        Aes128Gcm = "TLS_AES_128_GCM_SHA256",
+        ChaCha20 = "TLS_CHACHA20_POLY1305_SHA256",
+        EcdsaAes256Gcm = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        EcdsaAes128Gcm = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        EcdsaChaCha20 = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        RsaAes256Gcm = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        RsaAes128Gcm = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        RsaChaCha20 = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
+    }
 }
 
 fn not_among<T: Text>(text: &str, words: &[&str]) -> Wrong {

@@ -16,6 +16,7 @@ use super::callers::Callers;
 use super::kind::List;
 use super::table::Setting;
 use super::time::Size;
+use super::tls::{self, Authorities};
 use super::tree::{self, Config};
 use super::{application, keys};
 use crate::diagnostic::{Problem, Problems};
@@ -29,14 +30,15 @@ pub(crate) fn snapshot(
     now: Timestamp,
     problems: &mut Problems,
 ) -> Option<Snapshot> {
-    let listen = listen(config, problems);
+    let listen = listen(config, surroundings, now, problems);
     let ops = ops(config, problems);
     let bounds = bounds(config, problems);
     let exempt =
         networks(&config.ban.value()?.exempt, "everyone would be exempt from bans and limits", problems);
     let callers = Callers::declared(config, problems)?;
     let keys = keys::key_ring(config, &callers, surroundings, now, problems);
-    let applications = application::all(config, &callers, problems);
+    let authorities = Authorities::declared(config, surroundings, problems)?;
+    let applications = application::all(config, &callers, &authorities, problems);
     Some(Snapshot {
         listen: listen?,
         ops,
@@ -51,11 +53,40 @@ pub(crate) fn snapshot(
     })
 }
 
-fn listen(config: &Config, problems: &mut Problems) -> Option<Listen> {
+fn listen(
+    config: &Config,
+    surroundings: &dyn Surroundings,
+    now: Timestamp,
+    problems: &mut Problems,
+) -> Option<Listen> {
     let listen = config.listen.value()?;
+    let tls = tls::listen(config, surroundings, now, problems);
+    let plain_address = plain_address(listen, problems);
     let harm = "everyone could choose the address that limits, bans and logs see";
     let trusted_proxies = networks(&listen.trusted_proxies, harm, problems);
-    Some(Listen { address: *listen.address.value()?, trusted_proxies: trusted_proxies? })
+    Some(Listen {
+        address: *listen.address.value()?,
+        plain_address: plain_address?,
+        tls: tls?,
+        trusted_proxies: trusted_proxies?,
+    })
+}
+
+/// The second listener, which makes sense beside one that speaks TLS.
+fn plain_address(listen: &tree::Listen, problems: &mut Problems) -> Option<Option<SocketAddr>> {
+    let Some((plain, place)) = listen.plain_address.written() else {
+        return listen.plain_address.is_left_out().then_some(None);
+    };
+    let address = *listen.address.value()?;
+    if listen.tls.is_left_out() {
+        let message = "`address` speaks plain HTTP itself, because there is no section `[listen.tls]`";
+        problems.add(Problem::at(place, message).help("remove this one, or add that section"));
+    }
+    if collide(address, *plain) {
+        let message = format!("`{plain}` is taken by `listen.address`, which is `{address}`");
+        problems.add(Problem::at(place, message).help("give the two listeners different ports"));
+    }
+    Some(Some(*plain))
 }
 
 /// The networks of a list that must not hold everyone.

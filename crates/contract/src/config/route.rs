@@ -13,6 +13,7 @@ use super::application::Limits;
 use super::callers::{Callers, Use};
 use super::kind::{At, Text};
 use super::table::Setting;
+use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::METHODS;
 use crate::diagnostic::{Place, Problem, Problems};
@@ -21,15 +22,20 @@ use crate::snapshot::{Inspection, LimitBy, Route, RouteLimit};
 /// What the routes of all applications are compiled with.
 pub(crate) struct Routes<'c> {
     callers: &'c Callers<'c>,
+    authorities: &'c Authorities<'c>,
     buffered_bytes_max: Option<u64>,
     /// Whether it has been said that there is no key for anyone who would have to present one.
     keys_missed: bool,
 }
 
 impl<'c> Routes<'c> {
-    pub(crate) fn new(config: &'c Config, callers: &'c Callers<'c>) -> Self {
+    pub(crate) fn new(
+        config: &'c Config,
+        callers: &'c Callers<'c>,
+        authorities: &'c Authorities<'c>,
+    ) -> Self {
         let buffered = config.bounds.value().and_then(|bounds| bounds.buffered_bytes_max.value());
-        Self { callers, buffered_bytes_max: buffered.map(|size| size.0), keys_missed: false }
+        Self { callers, authorities, buffered_bytes_max: buffered.map(|size| size.0), keys_missed: false }
     }
 
     /// Compiles the routes of one application, the most specific path first.
@@ -66,6 +72,7 @@ impl<'c> Routes<'c> {
         problems: &mut Problems,
     ) -> Option<Route> {
         let demand = self.demand(route, place, problems);
+        let client_authority = self.authorities.of(&route.client_certificate, problems);
         let limits = route_limits(route, demand.as_ref(), limits, problems);
         let inspection =
             route.inspection.value().and_then(|declared| self.inspection(declared, route, problems));
@@ -75,6 +82,7 @@ impl<'c> Routes<'c> {
             methods: route.methods.items().map(|method| method.value.clone()).collect(),
             kind: *route.kind.value()?,
             demand: demand?,
+            client_authority: client_authority?,
             limits: limits?,
             inspection: inspection?,
             body_bytes_max: route.body_bytes_max.value()?.0,
@@ -91,6 +99,7 @@ impl<'c> Routes<'c> {
 
         let (way, place) = match *said(route).as_slice() {
             [one] => one,
+            [] if !route.client_certificate.is_left_out() => return Some(Demand::Public),
             [] => {
                 problems.add(undecided(route, place));
                 return None;
@@ -178,7 +187,7 @@ fn said(route: &tree::Route) -> Vec<(Way, &Place)> {
 
 fn undecided(route: &tree::Route, place: &Place) -> Problem {
     let help = "write one of `public = true`, `api_key_required = true`, \
-                `permissions = [\"…\"]` and `roles = [\"…\"]`";
+                `permissions = [\"…\"]`, `roles = [\"…\"]` and `client_certificate = \"…\"`";
     let denied = [(Way::Public, &route.public), (Way::AnyKey, &route.api_key_required)];
     match denied.into_iter().find_map(|(way, setting)| setting.written().map(|(_, place)| (way, place))) {
         Some((way, place)) => {

@@ -2,6 +2,7 @@
 
 mod generated;
 mod mistakes;
+mod tls;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use secrecy::SecretString;
 
 use super::{compile, parse, show};
 use crate::diagnostic::Diagnostic;
-use crate::ports::{FileProblem, Surroundings};
+use crate::ports::{FileProblem, SelfMade, Surroundings};
 use crate::snapshot::{LimitBy, LogForm, Mode, Snapshot};
 
 /// Secrets as the tests know them. None of them may ever be printed.
@@ -58,6 +59,23 @@ impl Fixture {
 impl Surroundings for Fixture {
     fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem> {
         self.files.get(path).cloned().unwrap_or(Err(FileProblem::Missing)).map(SecretString::from)
+    }
+
+    fn public_file(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        self.files.get(path).cloned().unwrap_or(Err(FileProblem::Missing)).map(String::into_bytes)
+    }
+
+    fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
+        let within = self.files.keys().filter_map(|path| path.strip_prefix(folder).ok());
+        let mut found: Vec<_> = within.map(Path::to_owned).collect();
+        found.sort();
+        if found.is_empty() { Err(FileProblem::Missing) } else { Ok(found) }
+    }
+
+    fn self_made(&self, state_directory: &Path, _: &[String]) -> Result<SelfMade, FileProblem> {
+        let file = state_directory.join("self-made.pem");
+        let [certificate, key] = tls::pair(&["localhost"]);
+        Ok(SelfMade { file, certificate: certificate.into_bytes(), key: SecretString::from(key) })
     }
 
     fn variable(&self, name: &str) -> Option<SecretString> {

@@ -4,6 +4,8 @@
 //! What depends on two settings at once is not here but in the files that compile them: `node.rs`, `callers.rs`,
 //! `application.rs`, `route.rs`.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -20,10 +22,11 @@ use super::kind::{Kind, List, Node, NonEmpty, Shown};
 use super::secret::{SecretFile, SecretVariable};
 use super::table::{Entry, Fields, Many, Named, Presence, Section, Setting, Shape, Spec, settings};
 use super::time::{DurationOrNone, Expiry, Size};
-use super::word::{KeyHeader, LimitName, Owner, Sentence};
+use super::word::{AuthorityName, KeyHeader, LimitName, Owner, Sentence};
 use crate::diagnostic::Problems;
 use crate::path::PathPattern;
 use crate::snapshot::{HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
+pub(crate) use tls::{ClientAuthority, ListenTls};
 
 settings! {
     /// The whole configuration. Unknown keys are refused, relative paths count from the folder of the file, and
@@ -49,6 +52,8 @@ settings! {
         api_keys: ApiKeys = {};
         /// The API keys.
         api_key: Many<ApiKey, 10_000> = [];
+        /// The authorities whose certificates clients can present.
+        client_authority: Named<AuthorityName, ClientAuthority> = {};
         /// The applications behind the gate.
         application: Named<ApplicationName, Application> = {};
     }
@@ -67,13 +72,17 @@ settings! {
         /// Address and port to listen on. Port 0 lets the system choose a free one. The default is reached from this
         /// machine only.
         address: SocketAddr = "127.0.0.1:8080", example "0.0.0.0:8080";
+        /// A second address that never speaks TLS, for browsers that begin with `http://`. What becomes of their
+        /// requests is decided by each application's `https`.
+        plain_address: SocketAddr = optional, example "0.0.0.0:80";
+        /// TLS on `address`. Without this section it speaks plain HTTP.
+        tls: ListenTls = optional;
         /// The proxies in front, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Everyone else's are
         /// ignored, because whoever is believed chooses the address that limits, bans and logs see. What comes from
         /// these networks themselves is never banned nor limited by address: name the proxies, not a whole network.
         trusted_proxies: List<IpNet> = [], example ["10.0.0.5/32"];
     }
     later {
-        "tls*" => "for now, let a proxy in front end TLS and name it in `trusted_proxies`",
         "proxy_protocol" => "for now, let the proxy send `X-Forwarded-For`",
     }
 }
@@ -318,7 +327,7 @@ settings! {
 
 settings! {
     /// A route. The most specific path wins, whatever the order here. Exactly one of `public`, `api_key_required`,
-    /// `permissions` and `roles` says who may call it: nothing is open by accident.
+    /// `permissions` and `roles` says who may call it, or `client_certificate` alone: nothing is open by accident.
     struct Route {
         /// Its name in logs and metrics, which stays when the path changes.
         name: RouteName = required, example "list-tasks";
@@ -338,6 +347,9 @@ settings! {
         permissions: NonEmpty<Permission> = optional, example ["read:tasks"];
         /// Callers need at least one of these roles.
         roles: NonEmpty<RoleName> = optional, example ["admin"];
+        /// Besides, callers must present a certificate of this authority when they connect, whoever may call. Alone it
+        /// says who may call.
+        client_certificate: AuthorityName = optional, example "partners";
         /// Limits of the application, by name. A request must be within all of them.
         limits: List<LimitName> = [], example ["per-client"];
         /// Largest request body. Larger ones are answered 413.

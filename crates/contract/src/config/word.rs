@@ -44,6 +44,10 @@ const RESERVED_HEADERS: [&str; 20] = [
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LimitName(pub(crate) Box<str>);
 
+/// A name for an authority of clients' certificates.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AuthorityName(pub(crate) Box<str>);
+
 /// Whose a key is, as the upstream is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner(pub(crate) Box<str>);
@@ -116,23 +120,32 @@ fn refuse_key_itself(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-impl Text for LimitName {
-    const NAME: &'static str = "limit name";
-    const LIKE: &'static str = "\"per-client\"";
+/// Names that live in the configuration alone; all names share the grammar of the model's.
+macro_rules! own_names {
+    ($($name:ident, $what:literal, $like:literal;)+) => { $(
+        impl Text for $name {
+            const NAME: &'static str = $what;
+            const LIKE: &'static str = $like;
 
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        // All names share the grammar of the model's.
-        let name = RouteName::parse(text).map_err(|problem| not_a_name(text, &problem))?;
-        Ok(Self(name.as_str().into()))
-    }
+            fn parse(text: &str) -> Result<Self, Wrong> {
+                let name = RouteName::parse(text).map_err(|problem| not_a_name(text, &problem))?;
+                Ok(Self(name.as_str().into()))
+            }
 
-    fn text(&self) -> String {
-        self.0.to_string()
-    }
+            fn text(&self) -> String {
+                self.0.to_string()
+            }
 
-    fn schema() -> Value {
-        json!({ "type": "string", "pattern": NAME_PATTERN })
-    }
+            fn schema() -> Value {
+                json!({ "type": "string", "pattern": NAME_PATTERN })
+            }
+        }
+    )+ };
+}
+
+own_names! {
+    LimitName, "limit name", "\"per-client\"";
+    AuthorityName, "authority name", "\"partners\"";
 }
 
 fn not_a_name(text: &str, problem: &NameError) -> Wrong {
@@ -155,6 +168,11 @@ impl Label for ApplicationName {
 impl Label for RoleName {
     const PLACEHOLDER: &'static str = "ROLE";
     const MOST: usize = 200;
+}
+
+impl Label for AuthorityName {
+    const PLACEHOLDER: &'static str = "AUTHORITY";
+    const MOST: usize = 100;
 }
 
 impl Label for LimitName {

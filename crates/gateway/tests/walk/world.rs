@@ -171,6 +171,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         methods: Vec::new(),
         kind: RouteKind::Api,
         demand: Demand::Public,
+        client_authority: None,
         limits: Vec::new(),
         inspection: Inspection { body_bytes_max: 65_536, over_limit: OverLimit::Deny, on_error },
         body_bytes_max: 1 << 20,
@@ -195,7 +196,12 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         routes: vec![Arc::new(route)],
     };
     Snapshot {
-        listen: Listen { address: "127.0.0.1:0".parse().unwrap(), trusted_proxies: Vec::new() },
+        listen: Listen {
+            address: "127.0.0.1:0".parse().unwrap(),
+            plain_address: None,
+            tls: None,
+            trusted_proxies: Vec::new(),
+        },
         ops: None,
         state_directory: PathBuf::from("state"),
         log: LogForm::Json,

@@ -5,21 +5,36 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use portcullis_contract::ports::{FileProblem, Surroundings};
+use jiff::Timestamp;
+use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
 use secrecy::SecretString;
 
-/// Longest secret that is read from a file, in bytes.
-const SECRET_BYTES_MAX: u64 = 4096;
+use super::self_made::{self, Keep};
+
+/// Longest secret that is read from a file, in bytes: an RSA key of 8192 bits in PEM fits.
+const SECRET_BYTES_MAX: u64 = 16 << 10;
+/// Longest file of certificates, in bytes.
+const PUBLIC_BYTES_MAX: u64 = 1 << 20;
+/// Files in a folder of certificates at most.
+const FILES_MAX: usize = 10_000;
+/// How deep a folder is looked into: `live/NAME/private/key.pem`.
+const DEPTH_MAX: usize = 2;
 
 /// Files relative to the configuration's folder, and the process's variables.
 pub(crate) struct FileSurroundings {
     folder: PathBuf,
+    keep: Keep,
 }
 
 impl FileSurroundings {
-    /// The surroundings of a configuration file.
+    /// The surroundings of a configuration file, for whoever only looks at it.
     pub(crate) fn of(config: &Path) -> Self {
-        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned() }
+        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned(), keep: Keep::No }
+    }
+
+    /// The surroundings of a node that runs by this configuration file: what it must make, it keeps.
+    pub(crate) fn of_node(config: &Path) -> Self {
+        Self { keep: Keep::Yes, ..Self::of(config) }
     }
 }
 
@@ -47,6 +62,28 @@ impl Surroundings for FileSurroundings {
         Ok(secret)
     }
 
+    fn public_file(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        let file = File::open(self.resolve(path)).map_err(problem)?;
+        let mut bytes = Vec::new();
+        let size = file.take(PUBLIC_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(problem)?;
+        if size as u64 > PUBLIC_BYTES_MAX {
+            return Err(FileProblem::Unreadable(format!("it is longer than {PUBLIC_BYTES_MAX} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
+        let root = self.resolve(folder);
+        let mut found = Vec::new();
+        collect(&root, Path::new(""), DEPTH_MAX, &mut found).map_err(problem)?;
+        found.sort();
+        Ok(found)
+    }
+
+    fn self_made(&self, state_directory: &Path, hosts: &[String]) -> Result<SelfMade, FileProblem> {
+        self_made::certificate(&self.resolve(state_directory), hosts, Timestamp::now(), self.keep)
+    }
+
     fn variable(&self, name: &str) -> Option<SecretString> {
         std::env::var(name).ok().map(SecretString::from)
     }
@@ -57,6 +94,25 @@ impl Surroundings for FileSurroundings {
         // only where there is no current folder, and then no relative path works.
         std::path::absolute(&path).unwrap_or(path)
     }
+}
+
+/// The files below `root` in `folder`, relative to `root`.
+fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(folder))? {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        // Links are followed: that is how certbot lays out what is in force.
+        let Ok(metadata) = fs::metadata(root.join(&path)) else { continue };
+        if metadata.is_dir() && depth > 0 {
+            collect(root, &path, depth - 1, found)?;
+        } else if metadata.is_file() {
+            found.push(path);
+        }
+        if found.len() > FILES_MAX {
+            return Err(io::Error::other(format!("it holds more than {FILES_MAX} files")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a secret of somebody else: they could read it, and change it at any time.

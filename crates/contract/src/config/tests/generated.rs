@@ -47,7 +47,8 @@ fn the_settings_table_can_be_read_by_its_own_readers() {
     let mut text = String::new();
     each_section(&mut |header, section| {
         // One table of every kind, with every example written out.
-        let header = header.replace("NAME", "shop").replace("LIMIT", "per-client");
+        let header =
+            header.replace("NAME", "shop").replace("LIMIT", "per-client").replace("AUTHORITY", "partners");
         text += &format!("{header}\n");
         for entry in section.entries.iter().filter(|entry| matches!(entry.shape, Shape::Value { .. })) {
             text += &format!("{} = {}\n", entry.spec.name, entry.spec.example.unwrap());
@@ -73,7 +74,10 @@ fn every_default_is_within_its_own_range() {
                 values.push(text);
             }
             for value in values {
-                let parent = header.replace("NAME", "shop").replace("LIMIT", "per-client");
+                let parent = header
+                    .replace("NAME", "shop")
+                    .replace("LIMIT", "per-client")
+                    .replace("AUTHORITY", "partners");
                 let text = format!("{parent}\n{} = {value}\n", entry.spec.name);
                 let (_, diagnostics) = parse(&text, "defaults.toml");
                 let key = format!(".{}", entry.spec.name);

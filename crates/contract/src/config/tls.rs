@@ -1,0 +1,351 @@
+//! Compiles TLS on the public listener: which certificates a folder holds, and the authorities of clients.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+use super::certificate::{self, Pair};
+use super::choice::Suite;
+use super::kind::{At, Gaps};
+use super::nearest;
+use super::table::Setting;
+use super::tree::{self, Config};
+use super::word::AuthorityName;
+use crate::diagnostic::{Place, Problem, Problems, quoted};
+use crate::ports::{FileProblem, Surroundings};
+use crate::snapshot::{Certificate, ClientAuthority, HostPattern, Origin, Tls, TlsVersion};
+
+/// Where certificates are looked for when nothing is said.
+const FOLDER: &str = "tls";
+
+/// Compiles `[listen.tls]`; `Some(None)` without the section.
+pub(crate) fn listen(
+    config: &Config,
+    surroundings: &dyn Surroundings,
+    now: Timestamp,
+    problems: &mut Problems,
+) -> Option<Option<Tls>> {
+    let setting = &config.listen.value()?.tls;
+    if setting.is_left_out() {
+        return Some(None);
+    }
+    let tls = setting.value()?;
+    let minimum_version = *tls.minimum_version.value()?;
+    let provider = Arc::new(provider(tls, minimum_version, problems)?);
+    let place = tls.certificates.written().map_or(&setting.place, |(_, place)| place);
+    let named = tls.certificates.value();
+    let folder = surroundings.resolve(named.map_or(Path::new(FOLDER), PathBuf::as_path));
+    let folder = Folder { path: &folder, place, provider: &provider, surroundings, now };
+    let certificates = match (folder.list(), named) {
+        (Ok(files), _) if !files.is_empty() => folder.certificates(&files, problems)?,
+        (Ok(_) | Err(FileProblem::Missing), None) => vec![folder.self_made(config, problems)?],
+        (Ok(_), Some(_)) => {
+            let message = format!("the folder {} holds no certificate", folder.shown());
+            let help = "put `cert.pem` and `private/key.pem` there, or leave the setting out: the node then makes a \
+                        certificate for itself";
+            problems.add(Problem::at(place, message).help(help));
+            return None;
+        }
+        (Err(why), _) => {
+            problems.add(Problem::at(place, format!("cannot read the folder {}: {why}", folder.shown())));
+            return None;
+        }
+    };
+    Some(Some(Tls { minimum_version, provider, certificates }))
+}
+
+/// The provider with the suites that are wanted, each good for a version that is spoken.
+fn provider(tls: &tree::ListenTls, minimum: TlsVersion, problems: &mut Problems) -> Option<CryptoProvider> {
+    let all = aws_lc_rs::default_provider();
+    let spoken = |suite: &rustls::SupportedCipherSuite| {
+        minimum == TlsVersion::Tls12 || suite.version().version == rustls::ProtocolVersion::TLSv1_3
+    };
+    if tls.cipher_suites.is_left_out() {
+        let cipher_suites = all.cipher_suites.iter().copied().filter(spoken).collect();
+        return Some(CryptoProvider { cipher_suites, ..all });
+    }
+    let mut cipher_suites = Vec::new();
+    for At { value, place } in tls.cipher_suites.value()?.iter() {
+        let suite = value.supported();
+        if !spoken(&suite) {
+            let message = "is a suite of TLS 1.2, and `minimum_version` is 1.3";
+            problems.add(Problem::at(place, message).help("remove it, or lower `minimum_version`"));
+            return None;
+        }
+        cipher_suites.push(suite);
+    }
+    let speaks =
+        |version| cipher_suites.iter().any(|s: &rustls::SupportedCipherSuite| s.version().version == version);
+    let place = &tls.cipher_suites.place;
+    if minimum == TlsVersion::Tls12 && !speaks(rustls::ProtocolVersion::TLSv1_2) {
+        let message = "none of these suites is for TLS 1.2, and `minimum_version` is 1.2";
+        problems.add(Problem::at(place, message).help("write `minimum_version = \"1.3\"`"));
+        return None;
+    }
+    Some(CryptoProvider { cipher_suites, ..all })
+}
+
+/// A folder of certificates.
+struct Folder<'f> {
+    path: &'f Path,
+    place: &'f Place,
+    provider: &'f CryptoProvider,
+    surroundings: &'f dyn Surroundings,
+    now: Timestamp,
+}
+
+/// A certificate's file and its key's, relative to the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Files {
+    certificate: PathBuf,
+    key: Option<PathBuf>,
+    ocsp: Option<PathBuf>,
+}
+
+impl Folder<'_> {
+    fn shown(&self) -> String {
+        quoted(&self.path.to_string_lossy())
+    }
+
+    fn list(&self) -> Result<Vec<Files>, FileProblem> {
+        self.surroundings.files(self.path).map(|names| pairs(&names))
+    }
+
+    /// All certificates of the folder; what is wrong with one is told, and then there is none.
+    fn certificates(&self, files: &[Files], problems: &mut Problems) -> Option<Vec<Arc<Certificate>>> {
+        let compiled = files.iter().map(|files| {
+            self.certificate(files).map_err(|(file, why, help)| {
+                let message = format!("{}: {why}", quoted(&file.to_string_lossy()));
+                problems.add(Problem::at(self.place, message).maybe_help(help.map(str::to_owned)));
+            })
+        });
+        let compiled: Vec<_> = compiled.collect();
+        compiled.into_iter().map(Result::ok).collect()
+    }
+
+    fn certificate(
+        &self,
+        files: &Files,
+    ) -> Result<Arc<Certificate>, (PathBuf, String, Option<&'static str>)> {
+        let file = self.path.join(&files.certificate);
+        let Some(key) = &files.key else {
+            let help =
+                "put its key beside it or into `private/`, under the same name with `.key`, or as `key.pem`";
+            return Err((file, "there is no key for this certificate".into(), Some(help)));
+        };
+        let key_file = self.path.join(key);
+        let unreadable = |file: &Path, why: &FileProblem| (file.to_owned(), why.to_string(), None);
+        let chain = self.surroundings.public_file(&file).map_err(|why| unreadable(&file, &why))?;
+        let key = self.surroundings.secret_file(&key_file).map_err(|why| unreadable(&key_file, &why))?;
+        let Pair { mut key, names, not_after } =
+            certificate::pair(&chain, &key, self.provider).map_err(|why| (file.clone(), why, None))?;
+        if not_after <= self.now {
+            let help = Some("put a new one in its place");
+            return Err((file, format!("the certificate ended at {not_after}"), help));
+        }
+        if let Some(ocsp) = &files.ocsp {
+            let ocsp = self.path.join(ocsp);
+            let answer = self.surroundings.public_file(&ocsp).map_err(|why| unreadable(&ocsp, &why))?;
+            key.ocsp = Some(answer);
+        }
+        Ok(Arc::new(Certificate { file, names, not_after, origin: Origin::Given, key: Arc::new(key) }))
+    }
+
+    /// The certificate that the node makes for itself.
+    fn self_made(&self, config: &Config, problems: &mut Problems) -> Option<Arc<Certificate>> {
+        let state = self.surroundings.resolve(config.state.value()?.directory.value()?);
+        let made = self.surroundings.self_made(&state, &own_names(config));
+        let pair = made.map_err(|why| why.to_string()).and_then(|made| {
+            certificate::pair(&made.certificate, &made.key, self.provider).map(|pair| (made.file, pair))
+        });
+        match pair {
+            Ok((file, Pair { key, names, not_after })) => Some(Arc::new(Certificate {
+                file,
+                names,
+                not_after,
+                origin: Origin::SelfMade,
+                key: Arc::new(key),
+            })),
+            Err(why) => {
+                let message = format!("the node cannot make a certificate for itself: {why}");
+                problems.add(Problem::at(self.place, message));
+                None
+            }
+        }
+    }
+}
+
+/// The hosts that the configuration names, and those that a first try from this machine uses.
+fn own_names(config: &Config) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, application) in config.application.value().map(|a| a.entries.as_slice()).unwrap_or_default() {
+        for host in application.value.hosts.items() {
+            match &host.value {
+                HostPattern::Exactly(name) => names.push(name.to_string()),
+                HostPattern::Under(suffix) => names.push(format!("*.{suffix}")),
+                HostPattern::Any => {}
+            }
+        }
+    }
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    if let Some(address) = config.listen.value().and_then(|listen| listen.address.value())
+        && !address.ip().is_unspecified()
+    {
+        names.push(address.ip().to_string());
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Finds the certificates among the files of a folder, and for each the key and the stapled answer.
+fn pairs(names: &[PathBuf]) -> Vec<Files> {
+    let is_there = |path: &PathBuf| names.contains(path);
+    let mut found: BTreeMap<(PathBuf, String), Files> = BTreeMap::new();
+    for name in names {
+        let folder = name.parent().unwrap_or(Path::new("")).to_owned();
+        let Some((stem, extension)) =
+            name.file_name().and_then(|n| n.to_str()).and_then(|n| n.rsplit_once('.'))
+        else {
+            continue;
+        };
+        let is_key =
+            folder.ends_with("private") || stem.ends_with("-key") || ["key", "privkey"].contains(&stem);
+        if !["pem", "crt", "cer"].contains(&extension) || is_key || ["chain", "ca"].contains(&stem) {
+            continue;
+        }
+        let usual = ["cert", "fullchain"].contains(&stem);
+        let keys: Vec<String> = if usual {
+            ["key.pem", "privkey.pem"].map(str::to_owned).into()
+        } else {
+            vec![format!("{stem}.key"), format!("{stem}-key.pem")]
+        };
+        let places = keys.iter().flat_map(|key| [folder.join(key), folder.join("private").join(key)]);
+        let key = places.into_iter().find(is_there);
+        let ocsp = Some(folder.join(format!("{stem}.ocsp"))).filter(is_there);
+        // `fullchain.pem` is what `cert.pem` beside it lacks: the certificates between it and the authority.
+        let slot = (folder, if usual { "cert".to_owned() } else { stem.to_owned() });
+        let files = Files { certificate: name.clone(), key, ocsp };
+        match found.get(&slot) {
+            Some(_) if stem == "cert" => {}
+            _ => drop(found.insert(slot, files)),
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The authorities that routes can name.
+pub(crate) struct Authorities<'c> {
+    declared: &'c [(AuthorityName, At<tree::ClientAuthority>)],
+    gaps: Gaps,
+    compiled: Vec<Arc<ClientAuthority>>,
+    has_tls: bool,
+}
+
+impl<'c> Authorities<'c> {
+    /// Reads all of them.
+    pub(crate) fn declared(
+        config: &'c Config,
+        surroundings: &dyn Surroundings,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let declared = config.client_authority.value()?;
+        let mut compiled = Vec::new();
+        for (name, At { value, .. }) in &declared.entries {
+            let Some((file, place)) = value.file.written() else { continue };
+            let path = surroundings.resolve(file);
+            let roots = surroundings.public_file(&path).map_err(|why| why.to_string());
+            match roots.and_then(|pem| certificate::roots(&pem)) {
+                Ok(roots) => {
+                    compiled.push(Arc::new(ClientAuthority { name: name.0.clone(), roots: Arc::new(roots) }));
+                }
+                Err(why) => {
+                    let message = format!("{}: {why}", quoted(&path.to_string_lossy()));
+                    problems.add(Problem::at(place, message));
+                }
+            }
+        }
+        let has_tls = config.listen.value().is_some_and(|listen| !listen.tls.is_left_out());
+        Some(Self { declared: &declared.entries, gaps: declared.gaps, compiled, has_tls })
+    }
+
+    /// The authority that a route names; `Some(None)` when it names none.
+    pub(crate) fn of(
+        &self,
+        setting: &Setting<AuthorityName>,
+        problems: &mut Problems,
+    ) -> Option<Option<Arc<ClientAuthority>>> {
+        let Some((name, place)) = setting.written() else {
+            return setting.is_left_out().then_some(None);
+        };
+        if !self.has_tls {
+            let message = "nobody can present a certificate: the public listener does not speak TLS";
+            problems.add(Problem::at(place, message).help("add a section `[listen.tls]`"));
+            return None;
+        }
+        if let Some(found) = self.compiled.iter().find(|authority| authority.name == name.0) {
+            return Some(Some(Arc::clone(found)));
+        }
+        let known = self.declared.iter().map(|(known, _)| known);
+        if self.gaps == Gaps::None && !known.clone().any(|known| known == name) {
+            let help = match nearest::to(&name.0, known.map(|known| &*known.0)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("declare it in a section `[client_authority.{}]`", name.0),
+            };
+            problems.add(Problem::at(place, format!("there is no client authority `{}`", name.0)).help(help));
+        }
+        None
+    }
+}
+
+impl Suite {
+    /// The suite of the library.
+    fn supported(self) -> rustls::SupportedCipherSuite {
+        use aws_lc_rs::cipher_suite as suites;
+        match self {
+            Self::Aes256Gcm => suites::TLS13_AES_256_GCM_SHA384,
+            Self::Aes128Gcm => suites::TLS13_AES_128_GCM_SHA256,
+            Self::ChaCha20 => suites::TLS13_CHACHA20_POLY1305_SHA256,
+            Self::EcdsaAes256Gcm => suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            Self::EcdsaAes128Gcm => suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            Self::EcdsaChaCha20 => suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            Self::RsaAes256Gcm => suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            Self::RsaAes128Gcm => suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            Self::RsaChaCha20 => suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(files: &[&str], expected: &[(&str, Option<&str>)]) {
+        let names: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let found = pairs(&names);
+        let found: Vec<_> = found
+            .iter()
+            .map(|f| (f.certificate.to_str().unwrap(), f.key.as_ref().map(|k| k.to_str().unwrap())))
+            .collect();
+        assert_eq!(found, expected, "{files:?}");
+    }
+
+    #[test]
+    fn a_folder_may_be_laid_out_as_people_lay_them_out() {
+        check(&["cert.pem", "private/key.pem"], &[("cert.pem", Some("private/key.pem"))]);
+        check(&["cert.pem", "key.pem"], &[("cert.pem", Some("key.pem"))]);
+        let certbot = ["a/cert.pem", "a/chain.pem", "a/fullchain.pem", "a/privkey.pem"];
+        check(&certbot, &[("a/fullchain.pem", Some("a/privkey.pem"))]);
+        check(&["tls.crt", "tls.key"], &[("tls.crt", Some("tls.key"))]);
+        check(
+            &["a.pem", "a-key.pem", "b.crt", "private/b.key"],
+            &[("a.pem", Some("a-key.pem")), ("b.crt", Some("private/b.key"))],
+        );
+        check(&["a.crt"], &[("a.crt", None)]);
+        check(&["README", "notes.txt", "ca.pem", "key.pem"], &[]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The settings of TLS on the public listener, and of the authorities that clients' certificates come from.
+
+use super::super::choice::Suite;
+use super::super::kind::{Kind, Node, NonEmpty, Shown};
+use super::super::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};
+use crate::diagnostic::Problems;
+use crate::snapshot::TlsVersion;
+use std::path::PathBuf;
+
+settings! {
+    /// TLS on the public listener. With this section `listen.address` speaks TLS, HTTP/1.1 and HTTP/2. Without a
+    /// certificate the node makes one for itself, which browsers warn about.
+    struct ListenTls {
+        /// A folder with certificates and keys in PEM, relative to this file: `cert.pem` or `fullchain.pem` with
+        /// `key.pem`, `privkey.pem` or `private/key.pem`; `NAME.crt` or `NAME.pem` with `NAME.key` or
+        /// `private/NAME.key`; the same in folders one level below. Only its owner may read a key. `NAME.ocsp` beside a
+        /// certificate is stapled. A change is noticed within seconds and breaks no connection. Left out, `tls` when
+        /// there is one.
+        certificates: PathBuf = optional, example "/etc/license-plate-detector/ssl";
+        /// The oldest version of TLS that is spoken.
+        minimum_version: TlsVersion = "1.2", example "1.3";
+        /// The cipher suites, in the order of preference. Left out, all that are sound for the versions that are
+        /// spoken, AES-256 first.
+        cipher_suites: NonEmpty<Suite> = optional,
+            example ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+    }
+}
+
+settings! {
+    /// An authority whose certificates clients can present. Routes name it in `client_certificate`.
+    struct ClientAuthority {
+        /// The certificates of the authority, in PEM. Relative to this file.
+        file: PathBuf = required, example "partners-ca.pem";
+    }
+}
