@@ -60,7 +60,7 @@ impl Snapshot {
     /// Whether `address` is never banned: listed as exempt, or a trusted proxy.
     pub fn is_exempt(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.exempt.iter().chain(&self.listen.trusted_proxies).any(|net| net.contains(&address))
+        self.exempt.iter().any(|net| net.contains(&address)) || self.listen.trusts(address)
     }
 }
 
@@ -73,8 +73,27 @@ pub struct Listen {
     pub plain_address: Option<SocketAddr>,
     /// TLS on `address`; `None` for plain HTTP.
     pub tls: Option<Tls>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers who are believed where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// The field in which they say it.
+    pub forwarded_by: ForwardedBy,
+}
+
+impl Listen {
+    /// Whether `address` is a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// The field in which trusted proxies name the hops before them; the other one is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedBy {
+    /// `X-Forwarded-For`, and `X-Forwarded-Proto` for the scheme.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// The listener for probes and metrics.

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::upstream::Upstreams;
 
 /// Slots of each limit table: 64 Ki subjects at 32 bytes each. More subjects than slots forget the quietest first.
@@ -94,6 +95,7 @@ pub(crate) struct Memory {
     pub(crate) limits: LimitTable,
     pub(crate) suspicion: SuspicionTable,
     pub(crate) bans: BanTable,
+    pub(crate) notices: Notices,
 }
 
 /// A Snapshot and the upstream connections that belong to it.
@@ -117,6 +119,7 @@ impl Gate {
             limits: LimitTable::new(LIMIT_SLOTS, seed()),
             suspicion: SuspicionTable::new(SUSPICION_SLOTS, seed()),
             bans: BanTable::new(BAN_SLOTS, seed()),
+            notices: Notices::new(seed()),
         };
         let Ports { clock, entropy, events } = ports;
         let metrics = Metrics::new();

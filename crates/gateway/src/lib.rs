@@ -6,9 +6,11 @@
 mod answer;
 mod body;
 mod fields;
+mod forwarded;
 mod gate;
 mod io;
 mod metrics;
+mod notices;
 mod refusal;
 mod server;
 pub mod stages;

@@ -24,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use portcullis_contract::snapshot::OnError;
 use portcullis_model::Stage;
 
+pub(crate) use address::Scheme;
 pub(crate) use normalize::{Arrived, introduce};
 pub(crate) use respond::{Reply, refused};
 pub(crate) use route::Target;

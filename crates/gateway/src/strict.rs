@@ -22,6 +22,7 @@ mod tests;
 
 pub(crate) use fault::Fault;
 pub(crate) use head::RawHead;
+pub(crate) use line::{is_token, trimmed};
 
 use chunked::{Chunks, Progress};
 use head::{Draft, Read};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
-use crate::snapshot::{LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind, TlsVersion};
+use crate::snapshot::{ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind, TlsVersion};
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,11 @@ choices! {
         instead of "off": "write \"observe\" to only record, or make single routes `public = true`"
     }
     Mode { Enforce = "enforce", Observe = "observe", Off = "off" }
+    ForwardedBy {
+        XForwardedFor = "x-forwarded-for", Forwarded = "forwarded";
+        instead of "x-real-ip": "`X-Real-IP` holds one address, so nobody sees which proxies a request passed; \
+            let the proxy send `X-Forwarded-For`"
+    }
     RouteKind { Api = "api", Page = "page" }
     LimitBy { AddressAndRoute = "address_and_route", Address = "address", ApiKey = "api_key" }
     OverLimit { Deny = "deny", Pass = "pass" }

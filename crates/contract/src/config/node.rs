@@ -69,6 +69,7 @@ fn listen(
         plain_address: plain_address?,
         tls: tls?,
         trusted_proxies: trusted_proxies?,
+        forwarded_by: *listen.forwarded_by.value()?,
     })
 }
 

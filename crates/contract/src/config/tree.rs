@@ -25,7 +25,7 @@ use super::time::{DurationOrNone, Expiry, Size};
 use super::word::{AuthorityName, KeyHeader, LimitName, Owner, Sentence};
 use crate::diagnostic::Problems;
 use crate::path::PathPattern;
-use crate::snapshot::{HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
+use crate::snapshot::{ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
 pub(crate) use tls::{ClientAuthority, ListenTls};
 
 settings! {
@@ -77,10 +77,17 @@ settings! {
         plain_address: SocketAddr = optional, example "0.0.0.0:80";
         /// TLS on `address`. Without this section it speaks plain HTTP.
         tls: ListenTls = optional;
-        /// The proxies in front, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Everyone else's are
-        /// ignored, because whoever is believed chooses the address that limits, bans and logs see. What comes from
-        /// these networks themselves is never banned nor limited by address: name the proxies, not a whole network.
+        /// The proxies in front, who are believed where a request comes from and by which scheme. What everyone else
+        /// says of that is ignored, and the log warns of it, because whoever is believed chooses the address that
+        /// limits, bans and logs see. What comes from these networks themselves is never banned nor limited by
+        /// address: name the proxies, not a whole network.
         trusted_proxies: List<IpNet> = [], example ["10.0.0.5/32"];
+        /// The one field in which the trusted proxies name the client: `x-forwarded-for`, with `X-Forwarded-Proto` for
+        /// its scheme, or `forwarded` (RFC 7239), where each hop has its own `proto`. The other field is ignored: a
+        /// proxy that writes the one passes on what clients write into the other. It is read from the right, and a
+        /// hop that is `unknown`, hidden or no address of one host is answered 400. The host is always `Host`:
+        /// `X-Forwarded-Host` and `host=` are never believed, because most proxies pass on what clients send there.
+        forwarded_by: ForwardedBy = "x-forwarded-for", example "forwarded";
     }
     later {
         "proxy_protocol" => "for now, let the proxy send `X-Forwarded-For`",

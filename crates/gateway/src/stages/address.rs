@@ -1,14 +1,17 @@
 //! `address`: where does the request come from, and is that place banned?
 //!
-//! Reads the peer's address and, from trusted proxies only, `X-Forwarded-For`: the right-most hop that is not itself a
-//! trusted proxy is the client. Runs before anything else is read, so that what is refused later still counts for the
-//! right address. Answers 429 to a banned prefix, and 400 when a trusted proxy does not say clearly for whom it asks.
+//! Reads the peer's address and, from trusted proxies only, the field in which they name the hops before them
+//! (`listen.forwarded_by`): the right-most hop that is not itself a trusted proxy is the client. Runs before anything
+//! else is read, so that what is refused later still counts for the right address. Answers 429 to a banned prefix, and
+//! 400 when a trusted proxy does not say clearly for whom it asks.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
+use portcullis_contract::snapshot::ForwardedBy;
 use portcullis_model::{Prefix, Stage};
 
+use crate::forwarded::{self, Hop};
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::normalize::Arrived;
@@ -57,12 +60,11 @@ pub(crate) fn locate(scope: Scope<'_>, arrived: &Arrived, story: &mut Story) -> 
     story.enter(Stage::Address);
     let snapshot = &scope.live.snapshot;
     let peer = arrived.peer.ip().to_canonical();
-    let trusted = |address: IpAddr| snapshot.listen.trusted_proxies.iter().any(|net| net.contains(&address));
-    let address = client_address(peer, &hops(&arrived.head.headers), trusted)?;
+    let trusted = |address: IpAddr| snapshot.listen.trusts(address);
+    let (headers, dialect) = (&arrived.head.headers, snapshot.listen.forwarded_by);
+    remark(scope, peer, headers, story);
+    let (address, scheme) = client(peer, headers, dialect, trusted)?;
     story.saw_client(address);
-    if !trusted(peer) && arrived.head.headers.contains_key(FORWARDED_FOR) {
-        story.note("the peer is no trusted proxy; its `X-Forwarded-For` was ignored");
-    }
     let standing = if snapshot.is_exempt(address) { Standing::Exempt } else { Standing::Ordinary };
     let prefix = Prefix::of(address);
     let now = scope.gate.tellers.clock.monotonic();
@@ -73,52 +75,94 @@ pub(crate) fn locate(scope: Scope<'_>, arrived: &Arrived, story: &mut Story) -> 
         }
         _ => {
             story.pass("");
-            let scheme = if trusted(peer) { scheme(&arrived.head.headers) } else { Scheme::Http };
+            let scheme = match dialect {
+                _ if !trusted(peer) => Scheme::Http,
+                ForwardedBy::XForwardedFor => said_scheme(headers),
+                ForwardedBy::Forwarded => scheme.unwrap_or(Scheme::Http),
+            };
             Ok(Client { address, prefix, standing, scheme })
         }
     }
 }
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED: &str = "forwarded";
+/// What only proxies send, as it is written in words for people.
+const OF_PROXIES: [(&str, &str); 4] = [
+    (X_FORWARDED_FOR, "`X-Forwarded-For`"),
+    (FORWARDED, "`Forwarded`"),
+    ("x-forwarded-proto", "`X-Forwarded-Proto`"),
+    ("x-forwarded-host", "`X-Forwarded-Host`"),
+];
 
-/// What a trusted proxy says of the scheme; `https` only when it says so once and clearly.
-fn scheme(headers: &HeaderMap) -> Scheme {
+/// Says loudly who names hops without being trusted, and which proxy names them in the other field: what they say is
+/// ignored, which the operator may not have meant.
+fn remark(scope: Scope<'_>, peer: IpAddr, headers: &HeaderMap, story: &mut Story) {
+    let Some((_, field)) = OF_PROXIES.iter().find(|(name, _)| headers.contains_key(*name)) else { return };
+    let listen = &scope.live.snapshot.listen;
+    let (notices, now) = (&scope.gate.memory.notices, scope.gate.tellers.clock.monotonic());
+    if !listen.trusts(peer) {
+        story.note(format!("the peer is no trusted proxy; its {field} was ignored"));
+        notices.stranger(peer, field, now);
+        return;
+    }
+    let (read, other) = match listen.forwarded_by {
+        ForwardedBy::XForwardedFor => (X_FORWARDED_FOR, FORWARDED),
+        ForwardedBy::Forwarded => (FORWARDED, X_FORWARDED_FOR),
+    };
+    if !headers.contains_key(read) && headers.contains_key(other) {
+        story.note(format!(
+            "the trusted proxy sent `{other}` and not `{read}`, which `listen.forwarded_by` names"
+        ));
+        notices.proxy(
+            peer,
+            "names the client in another field than `listen.forwarded_by` says: ignored",
+            now,
+        );
+    }
+}
+
+/// What `X-Forwarded-Proto` says of the scheme; `https` only when it says so once and clearly.
+fn said_scheme(headers: &HeaderMap) -> Scheme {
     let mut said = headers.get_all("x-forwarded-proto").iter();
     match (said.next(), said.next()) {
-        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"https") => Scheme::Https,
+        (Some(one), None) => forwarded::scheme(one.as_bytes()).unwrap_or(Scheme::Http),
         _ => Scheme::Http,
     }
 }
 
-/// The hops of `X-Forwarded-For` from left to right, over all its lines; `None` for one that is no address. Entries are
-/// read one by one, because a client chooses what stands before the entry that its proxy adds on the same line.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let lines = headers.get_all(FORWARDED_FOR).iter();
-    let entries = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    entries.map(|entry| std::str::from_utf8(entry).ok().and_then(|entry| address_of(entry.trim()))).collect()
-}
-
-/// An address with or without port and brackets.
-fn address_of(entry: &str) -> Option<IpAddr> {
-    let bare = entry.strip_prefix('[').and_then(|e| e.strip_suffix(']')).unwrap_or(entry);
-    let address = bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|s| s.ip()))?;
-    Some(address.to_canonical())
+/// The client as the one field names it that is believed.
+fn client(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    dialect: ForwardedBy,
+    trusted: impl Fn(IpAddr) -> bool,
+) -> Result<(IpAddr, Option<Scheme>), Refusal> {
+    let lines = |name| headers.get_all(name).iter().rev().map(|line: &HeaderValue| line.as_bytes());
+    match dialect {
+        ForwardedBy::XForwardedFor => {
+            nearest_stranger(peer, lines(X_FORWARDED_FOR).flat_map(forwarded::x_forwarded_for), trusted)
+        }
+        ForwardedBy::Forwarded => {
+            nearest_stranger(peer, lines(FORWARDED).flat_map(forwarded::forwarded), trusted)
+        }
+    }
 }
 
 /// The right-most hop that is not a trusted proxy; when all are, the left-most. A hop that a trusted proxy names and
 /// nobody can read is refused: whoever it is must not pass for the proxy.
-fn client_address(
+fn nearest_stranger(
     peer: IpAddr,
-    hops: &[Option<IpAddr>],
+    hops: impl Iterator<Item = Option<Hop>>,
     trusted: impl Fn(IpAddr) -> bool,
-) -> Result<IpAddr, Refusal> {
-    let mut nearest = peer;
-    for hop in hops.iter().rev() {
-        if !trusted(nearest) {
+) -> Result<(IpAddr, Option<Scheme>), Refusal> {
+    let mut nearest = (peer, None);
+    for hop in hops {
+        if !trusted(nearest.0) {
             break;
         }
-        let unreadable = || Refusal::malformed("a trusted proxy's `X-Forwarded-For` names no address");
-        nearest = hop.ok_or_else(unreadable)?;
+        let hop = hop.ok_or_else(|| Refusal::malformed("a trusted proxy names no address of a client"))?;
+        nearest = (hop.address, hop.scheme);
     }
     Ok(nearest)
 }
@@ -129,13 +173,48 @@ mod tests {
 
     #[track_caller]
     fn check(peer: &str, lines: &[&[u8]], expected: Option<&str>) {
+        let found = found(peer, X_FORWARDED_FOR, lines, ForwardedBy::XForwardedFor);
+        assert_eq!(found.map(|(address, _)| address).as_deref(), expected, "{lines:?}");
+    }
+
+    fn found(
+        peer: &str,
+        name: &'static str,
+        lines: &[&[u8]],
+        by: ForwardedBy,
+    ) -> Option<(String, Option<Scheme>)> {
         let trusted = |a: IpAddr| a.to_string().starts_with("10.");
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, http::HeaderValue::from_bytes(line).unwrap());
+            headers.append(name, HeaderValue::from_bytes(line).unwrap());
         }
-        let found = client_address(peer.parse().unwrap(), &hops(&headers), trusted);
-        assert_eq!(found.ok().map(|a| a.to_string()).as_deref(), expected, "{lines:?}");
+        let (address, scheme) = client(peer.parse().unwrap(), &headers, by, trusted).ok()?;
+        Some((address.to_string(), scheme))
+    }
+
+    #[test]
+    fn forwarded_names_address_and_scheme_of_the_nearest_stranger() {
+        let check = |lines: &[&[u8]], expected: Option<(&str, Option<Scheme>)>| {
+            let found = found("10.0.0.1", FORWARDED, lines, ForwardedBy::Forwarded);
+            assert_eq!(found, expected.map(|(address, scheme)| (address.to_owned(), scheme)), "{lines:?}");
+        };
+        check(&[], Some(("10.0.0.1", None)));
+        check(&[b"for=192.0.2.9;proto=https"], Some(("192.0.2.9", Some(Scheme::Https))));
+        check(&[b"for=6.6.6.6;proto=https", b"for=192.0.2.9"], Some(("192.0.2.9", None)));
+        let chain: &[u8] = b"for=6.6.6.6, for=192.0.2.9;proto=https, for=10.0.0.2;proto=http";
+        check(&[chain], Some(("192.0.2.9", Some(Scheme::Https))));
+        check(&[b"for=\"", b"for=192.0.2.9"], Some(("192.0.2.9", None)));
+        check(&[b"for=\", for=192.0.2.9"], Some(("192.0.2.9", None)));
+        for odd in [&b"for=unknown"[..], b"for=_hidden", b"", b"for=192.0.2.9,", b"\xff"] {
+            check(&[odd], None);
+        }
+    }
+
+    #[test]
+    fn only_one_of_the_two_fields_is_read() {
+        let lines: &[&[u8]] = &[b"192.0.2.9"];
+        let found = found("10.0.0.1", X_FORWARDED_FOR, lines, ForwardedBy::Forwarded);
+        assert_eq!(found, Some(("10.0.0.1".to_owned(), None)));
     }
 
     #[test]

@@ -78,7 +78,7 @@ const TOKEN: [bool; 256] = {
 };
 
 /// Whether `text` is a token (RFC 9110 §5.6.2).
-pub(super) fn is_token(text: &[u8]) -> bool {
+pub(crate) fn is_token(text: &[u8]) -> bool {
     let is_tchar = |byte: &u8| TOKEN.get(usize::from(*byte)).copied().unwrap_or(false);
     !text.is_empty() && text.iter().all(is_tchar)
 }
@@ -89,7 +89,7 @@ pub(super) fn is_space(byte: u8) -> bool {
 }
 
 /// Without the optional white space around it.
-pub(super) fn trimmed(mut text: &[u8]) -> &[u8] {
+pub(crate) fn trimmed(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text
         && is_space(*first)
     {

@@ -17,8 +17,8 @@ use portcullis_contract::Snapshot;
 use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
-    Application, Bounds, BreakerRule, Flood, HostPattern, Inspection, Listen, LogForm, Mode, Modes, OnError,
-    OverLimit, Route, RouteKind, Texts, Upstream as UpstreamRule,
+    Application, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen, LogForm, Mode,
+    Modes, OnError, OverLimit, Route, RouteKind, Texts, Upstream as UpstreamRule,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
@@ -201,6 +201,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
             plain_address: None,
             tls: None,
             trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::XForwardedFor,
         },
         ops: None,
         state_directory: PathBuf::from("state"),

@@ -3,6 +3,7 @@
 //! Every test stands on a [`Stand`]: the real binary, one scriptable upstream and one client. What a request became is
 //! read from its event, and [`Stand::events`] makes sure that there is exactly one for each.
 
+mod addresses;
 mod answers;
 mod bodies;
 mod failures;
