@@ -56,6 +56,7 @@ fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str
     let address = |snapshot: &Snapshot| snapshot.ops.as_ref().map(|ops| ops.address);
     let fixed = [
         ("listen.address", now.listen.address == next.listen.address),
+        ("listen.plain_address", now.listen.plain_address == next.listen.plain_address),
         ("ops.address", address(now) == address(next)),
         ("state.directory", now.state_directory == next.state_directory),
         ("log.form", now.log == next.log),

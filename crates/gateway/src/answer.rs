@@ -59,6 +59,7 @@ fn text(public: Public, status: StatusCode, texts: &Texts) -> &str {
         Public::TooLarge => "The request is too large",
         Public::Encoded => "The content encoding is not supported",
         Public::NotFound => "Not found",
+        Public::Misdirected => "This connection is for another host",
         Public::Method => "Method not allowed",
         Public::Unauthorized => &texts.unauthorized,
         Public::Forbidden => &texts.forbidden,

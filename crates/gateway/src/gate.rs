@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 use crate::notices::Notices;
+use crate::tls::{Acceptor, Tickets, TlsError};
 use crate::upstream::Upstreams;
 
 /// Slots of each limit table: 64 Ki subjects at 32 bytes each. More subjects than slots forget the quietest first.
@@ -57,11 +58,15 @@ pub enum GateError {
     /// A built-in pattern does not compile.
     #[error("a built-in pattern does not compile: {0}")]
     Patterns(String),
+    /// The public listener cannot speak TLS as it is asked to.
+    #[error("the public listener cannot speak TLS: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// What all requests share.
 pub struct Gate {
     live: ArcSwap<Live>,
+    tickets: Tickets,
     pub(crate) tellers: Arc<Tellers>,
     pub(crate) memory: Memory,
     pub(crate) patterns: Arc<Patterns>,
@@ -102,6 +107,17 @@ pub(crate) struct Memory {
 pub(crate) struct Live {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) pools: crate::upstream::Pools,
+    pub(crate) tls: LiveTls,
+}
+
+/// Whether the public listener speaks TLS.
+pub(crate) enum LiveTls {
+    /// It speaks plain HTTP.
+    Off,
+    /// It does.
+    On(Acceptor),
+    /// It should and cannot: it must not fall back to plain HTTP.
+    Broken,
 }
 
 impl Gate {
@@ -128,11 +144,13 @@ impl Gate {
         let upstreams = Upstreams::new(Arc::clone(&tellers));
         let budget = Budget::new(snapshot.bounds.buffered_bytes_max);
         let pools = upstreams.pools_for(&snapshot);
-        let live = ArcSwap::from_pointee(Live { snapshot, pools });
+        let tickets = Tickets::new()?;
+        let tls = live_tls(&snapshot, &tickets, &tellers)?;
+        let live = ArcSwap::from_pointee(Live { snapshot, pools, tls });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let scans = Arc::new(Semaphore::new(cores));
         let stopping = AtomicBool::new(false);
-        Ok(Self { live, tellers, memory, patterns, upstreams, budget, scans, stopping })
+        Ok(Self { live, tickets, tellers, memory, patterns, upstreams, budget, scans, stopping })
     }
 
     /// What a request is decided by, from its start to its end.
@@ -151,10 +169,21 @@ impl Gate {
     }
 }
 
+fn live_tls(snapshot: &Snapshot, tickets: &Tickets, tellers: &Tellers) -> Result<LiveTls, TlsError> {
+    match &snapshot.listen.tls {
+        None => Ok(LiveTls::Off),
+        Some(tls) => Acceptor::new(tls, snapshot, tickets, &tellers.clock).map(LiveTls::On),
+    }
+}
+
 impl Publish for Gate {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         let pools = self.upstreams.pools_for(&snapshot);
-        self.live.store(Arc::new(Live { snapshot, pools }));
+        let tls = live_tls(&snapshot, &self.tickets, &self.tellers).unwrap_or_else(|error| {
+            tracing::error!(%error, "the public listener closes every connection");
+            LiveTls::Broken
+        });
+        self.live.store(Arc::new(Live { snapshot, pools, tls }));
         self.tellers.metrics.snapshots.inc();
     }
 }

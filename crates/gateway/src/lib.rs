@@ -5,6 +5,8 @@
 
 mod answer;
 mod body;
+mod channel;
+mod connection;
 mod fields;
 mod forwarded;
 mod gate;
@@ -16,7 +18,9 @@ mod server;
 pub mod stages;
 mod story;
 mod strict;
+mod tls;
 mod upstream;
 
 pub use gate::{Gate, GateError, NoWatch, Ports, StageWatch};
 pub use server::{Server, Stopped};
+pub use tls::TlsError;

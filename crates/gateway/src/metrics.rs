@@ -49,6 +49,10 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Connections refused by a limit or closed before a request.
     pub(crate) connections_refused: Counter,
+    /// TLS handshakes that ended well.
+    pub(crate) handshakes: Counter,
+    /// TLS handshakes that did not.
+    pub(crate) handshakes_failed: Counter,
     /// Open connections to upstreams.
     pub(crate) upstream_connections: Gauge,
     /// Requests tried a second time.
@@ -95,6 +99,8 @@ impl Metrics {
                 "connections_refused",
                 "Client connections refused before a request",
             ),
+            handshakes: added(r, "tls_handshakes", "TLS handshakes with clients that ended well"),
+            handshakes_failed: added(r, "tls_handshakes_failed", "TLS handshakes with clients that did not"),
             upstream_connections: added(r, "upstream_connections", "Open connections to upstreams"),
             retries: added(r, "upstream_retries", "Requests tried a second time"),
             panics: added(r, "panics", "Panics that were caught"),

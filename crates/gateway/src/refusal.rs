@@ -43,6 +43,8 @@ pub(crate) enum Public {
     NotFound,
     /// The route exists, the method does not.
     Method,
+    /// The connection was opened for another host.
+    Misdirected,
     /// A credential is needed, or the one given is not good.
     Unauthorized,
     /// The principal lacks a permission.
@@ -85,6 +87,11 @@ impl Refusal {
     /// 400: the body's framing broke, or the client left in the middle of it.
     pub(crate) fn broken_body(private: impl Into<Cow<'static, str>>) -> Self {
         Self::malformed(private).closing()
+    }
+
+    /// 421: a request for another server than the one that was connected to.
+    pub(crate) fn misdirected(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::MISDIRECTED_REQUEST, Public::Misdirected, Blame::Client, private)
     }
 
     /// 415: a body that must be looked at and cannot be.

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,38 +13,35 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use portcullis_access::limit::Taken;
-use portcullis_contract::snapshot::{Bounds, Flood, Mode, Texts};
-use portcullis_model::{Prefix, Stage};
+use portcullis_contract::snapshot::{Flood, Mode, Texts};
+use portcullis_model::Prefix;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{self, Form};
 use crate::body::Told;
+use crate::channel::Channel;
+use crate::connection::{self, Speaks};
 use crate::gate::{Gate, Live};
-use crate::io::{ClientIo, InTurn, keep_little_unsent};
 use crate::refusal::{Public, Refusal};
-use crate::stages::accept::{self, Connections};
+use crate::stages::accept::Connections;
 use crate::stages::{self, Arrived, Reply, Scope, Target, suspicion};
 use crate::story::{Kind, Story};
-use crate::strict::Limits;
 use crate::strict::inbox::Refused;
 
-/// Smallest read buffer that the HTTP library accepts, in bytes.
-const READ_BUFFER_BYTES_MIN: usize = 8192;
 /// Pause after `accept` failed, usually because the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The public listener, bound and ready to serve.
 pub struct Server {
     listener: TcpListener,
+    /// The one that never speaks TLS.
+    plain: Option<TcpListener>,
     shared: Arc<Shared>,
 }
 
@@ -58,24 +55,24 @@ pub enum Stopped {
 }
 
 /// What connections and requests share.
-struct Shared {
-    gate: Arc<Gate>,
-    connections: Arc<Connections>,
-    tasks: TaskTracker,
+pub(crate) struct Shared {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) tasks: TaskTracker,
     /// Asks connections to end after their present request.
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// Ends whatever is still there.
-    cut: CancellationToken,
+    pub(crate) cut: CancellationToken,
     turned_away: Sampler,
 }
 
 /// The request was cut off at shutdown: the connection ends without an answer.
 #[derive(Debug, Error)]
 #[error("the request was cut off")]
-struct CutOff;
+pub(crate) struct CutOff;
 
 impl Server {
-    /// Binds the listener; port 0 lets the system choose.
+    /// Binds the listener; port 0 lets the system choose. What it speaks follows the configuration.
     pub async fn bind(gate: Arc<Gate>, address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let shared = Shared {
@@ -86,7 +83,15 @@ impl Server {
             cut: CancellationToken::new(),
             turned_away: Sampler::default(),
         };
-        Ok(Self { listener, shared: Arc::new(shared) })
+        Ok(Self { listener, plain: None, shared: Arc::new(shared) })
+    }
+
+    /// Binds a second listener, which never speaks TLS.
+    pub async fn bind_plain(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let plain = TcpListener::bind(address).await?;
+        let bound = plain.local_addr()?;
+        self.plain = Some(plain);
+        Ok(bound)
     }
 
     /// The address that was bound.
@@ -97,26 +102,14 @@ impl Server {
     /// Serves until `stop`, then lets open requests finish: for at most `bounds.drain_timeout`, and no longer than until
     /// `hurry`.
     pub async fn run(self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, shared } = self;
-        let accepting = async {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, peer)) => {
-                        shared.tasks.spawn(connection(Arc::clone(&shared), stream, peer));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        };
+        let Self { listener, plain, shared } = self;
         tokio::select! {
             () = stop => {}
-            () = accepting => {}
+            () = accept(&shared, &listener, Speaks::AsConfigured) => {}
+            () = accept_some(&shared, plain.as_ref(), Speaks::Plain) => {}
         }
         shared.gate.begin_stopping();
-        drop(listener);
+        drop((listener, plain));
         shared.stop.cancel();
         shared.tasks.close();
         let patience = shared.gate.snapshot().bounds.drain_timeout;
@@ -131,83 +124,32 @@ impl Server {
     }
 }
 
-/// One client connection, from the `accept` stage to its end.
-async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    let gate = &shared.gate;
-    let admitted = catch_unwind(AssertUnwindSafe(|| {
-        gate.tellers.entered(Stage::Accept);
-        accept::admit(gate, &shared.connections, peer.ip())
-    }));
-    let _admitted = match admitted {
-        Ok(Ok(admitted)) => admitted,
-        Ok(Err(why)) => return shared.turn_away(peer.ip(), Refusal::busy(why)),
-        Err(_panic) => {
-            gate.tellers.metrics.panics.inc();
-            return shared.turn_away(peer.ip(), Refusal::internal("stage `accept` broke"));
-        }
-    };
-    // A small answer must not wait for more to come.
-    let _ = stream.set_nodelay(true);
-    keep_little_unsent(&stream);
-    let bounds = gate.snapshot().bounds.clone();
-    let refuse = {
-        let shared = Arc::clone(&shared);
-        Box::new(move |refused: &Refused| refuse_head(&shared, peer.ip(), refused))
-    };
-    let io = ClientIo::new(stream, limits(&bounds), bounds.client_stall_timeout, refuse);
-    let service = {
-        let (shared, turns) = (Arc::clone(&shared), io.turns());
-        service_fn(move |mut request: hyper::Request<Incoming>| {
-            let (raw, turn) = turns.begin();
-            if let Some(raw) = raw {
-                request.extensions_mut().insert(Arc::new(raw));
+/// Takes connections, for ever.
+async fn accept(shared: &Arc<Shared>, listener: &TcpListener, speaks: Speaks) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                shared.tasks.spawn(connection::serve(Arc::clone(shared), stream, peer, speaks));
             }
-            let answer = handle(Arc::clone(&shared), request, peer);
-            async move { Ok::<_, CutOff>(answer.await?.map(|told| InTurn::new(told, turn))) }
-        })
-    };
-    let serving = http_settings(&bounds).serve_connection(io, service);
-    tokio::pin!(serving);
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        () = shared.stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = serving => served,
-                () = shared.cut.cancelled() => return,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-        }
-    };
-    if let Err(error) = served
-        && error.is_parse()
-    {
-        // The strict head lets nothing pass that the HTTP library refuses. Should it ever, the library has
-        // answered 400 or 431 by itself, and the event is ours to record.
-        if let Some(mut story) = shared.garbage(peer.ip()) {
-            story.refused(&Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
         }
     }
 }
 
-fn http_settings(bounds: &Bounds) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_timeout)
-        .max_buf_size(bounds.head_bytes_max.max(READ_BUFFER_BYTES_MIN))
-        .max_header_size(bounds.head_bytes_max)
-        .max_headers(bounds.headers_max)
-        .half_close(false);
-    http
-}
-
-fn limits(bounds: &Bounds) -> Limits {
-    let Bounds { head_bytes_max, headers_max, target_bytes_max, .. } = *bounds;
-    Limits { head_bytes_max, headers_max, target_bytes_max }
+/// The same for a listener that may not be there.
+async fn accept_some(shared: &Arc<Shared>, listener: Option<&TcpListener>, speaks: Speaks) {
+    match listener {
+        Some(listener) => accept(shared, listener, speaks).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The answer to a head that was refused before the HTTP library saw it, with its Story; none for more garbage
 /// than anybody needs to see.
-fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> Option<Response<Told>> {
+pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> Option<Response<Told>> {
     let mut story = shared.garbage(peer)?;
     story.saw_head(&refused.method, None, &refused.path);
     let status = StatusCode::from_u16(refused.fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
@@ -231,14 +173,14 @@ fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> Option<Respo
 
 /// Hands a request to its own task and waits for the answer. When the client leaves, the library drops this future,
 /// which the task notices.
-async fn handle(
+pub(crate) async fn handle(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    channel: Arc<Channel>,
 ) -> Result<Response<Told>, CutOff> {
     let (answer_to, answer) = oneshot::channel();
     let tasks = shared.tasks.clone();
-    tasks.spawn(serve(shared, request, peer, answer_to));
+    tasks.spawn(serve(shared, request, channel, answer_to));
     answer.await.map_err(|_| CutOff)
 }
 
@@ -246,11 +188,11 @@ async fn handle(
 async fn serve(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    channel: Arc<Channel>,
     mut answer_to: oneshot::Sender<Response<Told>>,
 ) {
     let gate = &shared.gate;
-    let mut story = Story::begin(&gate.tellers, Kind::Request, peer.ip());
+    let mut story = Story::begin(&gate.tellers, Kind::Request, channel.peer.ip());
     let live = gate.live();
     let (head, body) = request.into_parts();
     stages::introduce(&head, &mut story);
@@ -258,7 +200,7 @@ async fn serve(
     let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
     let mut target = None;
     let walked = {
-        let walk = Box::pin(stages::walk(scope, Arrived { head, body, peer }, &mut target, &mut story));
+        let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut target, &mut story));
         let mut walk = AssertUnwindSafe(walk).catch_unwind();
         tokio::select! {
             biased;
@@ -315,7 +257,7 @@ fn texts<'a>(live: &'a Live, target: Option<&'a Target>, story: &Story) -> Optio
 impl Shared {
     /// A client sent what is no request. It counts for the flood limit, and beyond that it is counted and not told, so
     /// that garbage cannot become a flood of events.
-    fn garbage(&self, peer: IpAddr) -> Option<Story> {
+    pub(crate) fn garbage(&self, peer: IpAddr) -> Option<Story> {
         let tellers = &self.gate.tellers;
         let snapshot = self.gate.snapshot();
         let Flood { mode, rate } = snapshot.flood;
@@ -331,7 +273,7 @@ impl Shared {
 
     /// A connection was not served: every one is counted, at most one in a second is told, so that a flood of
     /// connections cannot become a flood of events.
-    fn turn_away(&self, peer: IpAddr, refusal: Refusal) {
+    pub(crate) fn turn_away(&self, peer: IpAddr, refusal: Refusal) {
         let tellers = &self.gate.tellers;
         tellers.metrics.connections_refused.inc();
         let second = tellers.clock.monotonic().0 / 1_000_000_000;

@@ -57,7 +57,7 @@ pub(crate) async fn walk(
     inspect_head::look(scope, &request, target, story)?;
     let principal = authenticate::identify(scope, &request, target, story)?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
-    let permit = authorize::judge(target, principal, story)?;
+    let permit = authorize::judge(scope, &request, target, principal, story)?;
     let inspected = inspect_body::look(scope, request, target, story).await?;
     let recorded = record::intend(&permit, story)?;
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;

@@ -105,9 +105,16 @@ impl Node {
             events: Arc::<EventLog>::clone(&events),
         };
         let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports, Box::new(NoWatch))?);
-        let server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
+        let mut server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
             .await
             .map_err(|error| cannot_listen("listen.address", snapshot.listen.address, &error))?;
+        let plain = match snapshot.listen.plain_address {
+            None => None,
+            Some(address) => {
+                let bound = server.bind_plain(address).await;
+                Some(bound.map_err(|error| cannot_listen("listen.plain_address", address, &error))?)
+            }
+        };
         let (stopping, stopped) = watch::channel(false);
         if let Some(ops) = &snapshot.ops {
             let listener = TcpListener::bind(ops.address)
@@ -120,6 +127,9 @@ impl Node {
                     tracing::error!(%error, "the ops listener ended");
                 }
             });
+        }
+        if let Some(plain) = plain {
+            events.announce("plain", plain);
         }
         events.announce("public", server.local_addr()?);
         let reloader = Arc::new(Reloader::new(gate, snapshot));

@@ -32,7 +32,7 @@ pub(crate) struct Client {
 pub(crate) enum Scheme {
     /// In the clear.
     Http,
-    /// Over TLS, which a trusted proxy ends.
+    /// Over TLS, which we or a trusted proxy end.
     Https,
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Standing {
 pub(crate) fn locate(scope: Scope<'_>, arrived: &Arrived, story: &mut Story) -> Result<Client, Refusal> {
     story.enter(Stage::Address);
     let snapshot = &scope.live.snapshot;
-    let peer = arrived.peer.ip().to_canonical();
+    let peer = arrived.channel.peer.ip().to_canonical();
     let trusted = |address: IpAddr| snapshot.listen.trusts(address);
     let (headers, dialect) = (&arrived.head.headers, snapshot.listen.forwarded_by);
     remark(scope, peer, headers, story);
@@ -75,10 +75,11 @@ pub(crate) fn locate(scope: Scope<'_>, arrived: &Arrived, story: &mut Story) -> 
         }
         _ => {
             story.pass("");
+            let direct = if arrived.channel.tls.is_some() { Scheme::Https } else { Scheme::Http };
             let scheme = match dialect {
-                _ if !trusted(peer) => Scheme::Http,
-                ForwardedBy::XForwardedFor => said_scheme(headers),
-                ForwardedBy::Forwarded => scheme.unwrap_or(Scheme::Http),
+                _ if !trusted(peer) => direct,
+                ForwardedBy::XForwardedFor => said_scheme(headers, direct),
+                ForwardedBy::Forwarded => scheme.unwrap_or(direct),
             };
             Ok(Client { address, prefix, standing, scheme })
         }
@@ -122,10 +123,12 @@ fn remark(scope: Scope<'_>, peer: IpAddr, headers: &HeaderMap, story: &mut Story
     }
 }
 
-/// What `X-Forwarded-Proto` says of the scheme; `https` only when it says so once and clearly.
-fn said_scheme(headers: &HeaderMap) -> Scheme {
+/// What `X-Forwarded-Proto` says of the scheme, `https` only when it says so once and clearly; when it says nothing, how
+/// the proxy speaks to us itself.
+fn said_scheme(headers: &HeaderMap, direct: Scheme) -> Scheme {
     let mut said = headers.get_all("x-forwarded-proto").iter();
     match (said.next(), said.next()) {
+        (None, _) => direct,
         (Some(one), None) => forwarded::scheme(one.as_bytes()).unwrap_or(Scheme::Http),
         _ => Scheme::Http,
     }

@@ -1,6 +1,6 @@
 //! `authorize`: may this principal do this? The answer is a [`Permit`], or 401 or 403.
 //!
-//! Reads the route's demand and the principal, nothing else. A Permit can be made nowhere but here, and `forward` takes
+//! Reads the route's demand, the principal and the certificate that the client presented, nothing else. A Permit can be made nowhere but here, and `forward` takes
 //! it: nothing reaches the upstream that was not judged.
 
 use http::HeaderName;
@@ -8,8 +8,11 @@ use portcullis_access::demand::{Judgement, judge as judge_demand};
 use portcullis_contract::snapshot::Mode;
 use portcullis_model::{Principal, Stage};
 
+use crate::channel::ClientCertificate;
 use crate::refusal::Refusal;
+use crate::stages::Scope;
 use crate::stages::authenticate::Identified;
+use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::story::Story;
 
@@ -33,14 +36,24 @@ impl Permit {
 }
 
 /// Judges the principal by the route's demand.
-pub(crate) fn judge(target: &Target, who: Identified, story: &mut Story) -> Result<Permit, Refusal> {
+pub(crate) fn judge(
+    scope: Scope<'_>,
+    request: &Request,
+    target: &Target,
+    who: Identified,
+    story: &mut Story,
+) -> Result<Permit, Refusal> {
     story.enter(Stage::Authorize);
     let Identified { principal, carried_by } = who;
+    let certificate = certificate(scope, request, target);
     let refusal = match judge_demand(&principal, &target.route.demand) {
-        Judgement::Allowed => {
-            story.pass("");
-            return Ok(Permit { principal, carried_by });
-        }
+        Judgement::Allowed => match certificate {
+            Ok(subject) => {
+                story.pass(subject.map_or_else(String::new, |s| format!("client certificate `{s}`")));
+                return Ok(Permit { principal, carried_by });
+            }
+            Err(why) => Refusal::forbidden(why),
+        },
         Judgement::Unauthenticated => {
             Refusal::unauthorized("the route is not public and no credential was given")
         }
@@ -51,4 +64,24 @@ pub(crate) fn judge(target: &Target, who: Identified, story: &mut Story) -> Resu
         return Ok(Permit { principal, carried_by });
     }
     Err(refusal)
+}
+
+/// The subject of the client's certificate where the route asks for one, or why it is not good. It was verified in the
+/// handshake; whether the right authority signed it, and whether it still lasts, is asked for every request.
+fn certificate<'r>(
+    scope: Scope<'_>,
+    request: &'r Request,
+    target: &Target,
+) -> Result<Option<&'r str>, &'static str> {
+    let Some(authority) = &target.route.client_authority else { return Ok(None) };
+    let presented = request.channel.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let ClientCertificate { authorities, subject, not_after } =
+        presented.ok_or("the route asks for a client certificate and none was presented")?;
+    if !authorities.contains(&authority.name) {
+        return Err("the client certificate is of another authority than the route's");
+    }
+    if *not_after <= scope.gate.tellers.clock.wall() {
+        return Err("the client certificate has ended since it was presented");
+    }
+    Ok(Some(subject))
 }

@@ -186,7 +186,8 @@ fn no_body() -> RequestBody {
 /// The request as the upstream gets it: our credentials removed, the verified identity added.
 fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -> Outbound {
     let path_and_query = request.path_and_query();
-    let Request { method, host_header, trailers, mut headers, peer, .. } = request;
+    let Request { method, host_header, trailers, mut headers, channel, .. } = request;
+    let peer = channel.peer.ip().to_canonical();
     for name in permit.carried_by() {
         headers.remove(name);
     }
@@ -195,10 +196,10 @@ fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -
     if trailers == Trailers::Taken {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    let hops = if client.address == peer.ip().to_canonical() {
+    let hops = if client.address == peer {
         client.address.to_string()
     } else {
-        format!("{}, {}", client.address, peer.ip().to_canonical())
+        format!("{}, {peer}", client.address)
     };
     put(&mut headers, "x-forwarded-for", &hops);
     headers.insert(HeaderName::from_static("x-forwarded-host"), host);

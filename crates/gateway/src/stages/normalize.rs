@@ -8,12 +8,13 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
-use http::{Method, request};
+use http::{Method, Version, request};
 use hyper::body::Incoming;
 use portcullis_access::patterns::Pattern;
 use portcullis_model::Stage;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::channel::Channel;
 use crate::fields;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
@@ -42,7 +43,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(crate) struct Arrived {
     pub(crate) head: request::Parts,
     pub(crate) body: Incoming,
-    pub(crate) peer: SocketAddr,
+    pub(crate) channel: Arc<Channel>,
 }
 
 /// A request in its one reading.
@@ -61,7 +62,7 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     /// Taken out by `inspect_body`.
     pub(crate) body: Option<Incoming>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) channel: Arc<Channel>,
 }
 
 /// Whether trailers are wanted.
@@ -91,7 +92,7 @@ pub(crate) fn introduce(head: &request::Parts, story: &mut Story) {
 
 /// Reads the request once and for all.
 pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -> Result<Request, Refusal> {
-    let Arrived { head, body, peer } = arrived;
+    let Arrived { mut head, body, channel } = arrived;
     story.enter(Stage::Normalize);
     let bounds = &scope.live.snapshot.bounds;
     if head.uri.to_string().len() > bounds.target_bytes_max {
@@ -100,7 +101,9 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     if !METHODS.contains(&head.method) {
         return Err(Refusal::unknown_method(format!("the method `{}` is not passed on", head.method)));
     }
+    name_host(&mut head);
     let (host, host_header) = one_host(&head)?;
+    one_server(scope, &channel, &host)?;
     one_of_each(&head.headers)?;
     let path = one_path(head.uri.path()).map_err(|refusal| suspected(scope, head.uri.path(), refusal))?;
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
@@ -111,7 +114,29 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     story.pass("");
     let query = head.uri.query().map(Into::into);
     let (method, body) = (head.method, Some(body));
-    Ok(Request { method, path, query, host, host_header, trailers, headers, body, peer })
+    Ok(Request { method, path, query, host, host_header, trailers, headers, body, channel })
+}
+
+/// HTTP/2 names the host in `:authority` (RFC 9113 §8.3.1); where it does so alone, that is the `Host`.
+fn name_host(head: &mut request::Parts) {
+    if head.version == Version::HTTP_2
+        && !head.headers.contains_key(header::HOST)
+        && let Some(host) = head.uri.authority().and_then(|a| HeaderValue::try_from(a.as_str()).ok())
+    {
+        head.headers.insert(header::HOST, host);
+    }
+}
+
+/// The host is the one that the connection was opened for (RFC 9110 §7.4): what a handshake proved to one application
+/// says nothing to another. A proxy in front may carry requests for many hosts over one connection.
+fn one_server(scope: Scope<'_>, channel: &Channel, host: &str) -> Result<(), Refusal> {
+    let named = channel.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    match named {
+        Some(named) if named != host && !scope.live.snapshot.listen.trusts(channel.peer.ip()) => {
+            Err(Refusal::misdirected("the connection was opened for another host"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One `Host`, and an absolute target that agrees with it (RFC 9112 §3.2).

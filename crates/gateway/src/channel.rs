@@ -1,0 +1,34 @@
+//! How a client is connected: from where, and with what protection.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+
+/// One client connection, as its requests see it.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    /// The other end of the connection.
+    pub(crate) peer: SocketAddr,
+    /// What the handshake said; `None` in the clear.
+    pub(crate) tls: Option<Secured>,
+}
+
+/// What is kept of a TLS handshake.
+#[derive(Debug)]
+pub(crate) struct Secured {
+    /// The host that the client asked for (RFC 6066 §3), lower case.
+    pub(crate) server_name: Option<Box<str>>,
+    /// The client's certificate, when it presented one that an authority of ours signed.
+    pub(crate) certificate: Option<ClientCertificate>,
+}
+
+/// A client's certificate that was verified.
+#[derive(Debug)]
+pub(crate) struct ClientCertificate {
+    /// The names of the authorities that it can be traced to.
+    pub(crate) authorities: Vec<Box<str>>,
+    /// Whom it names.
+    pub(crate) subject: Box<str>,
+    /// When it ends: a connection may outlive it.
+    pub(crate) not_after: Timestamp,
+}

@@ -1,0 +1,245 @@
+//! TLS with clients: which certificate is shown, whose certificates are taken, and what is kept of a handshake.
+//!
+//! One configuration of the library serves all hosts that ask for no client certificate; each application whose routes
+//! ask for one has its own, chosen by the name in the client's hello. So a browser is asked for a certificate only where
+//! one is of use. Tickets are given for the first only: what a client proved to one application never opens another,
+//! and a certificate is looked at on every connection. Early data is off: it can be replayed.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_contract::Snapshot;
+use portcullis_contract::ports::Clock;
+use portcullis_contract::snapshot::{Application, Certificate, ClientAuthority, Tls, TlsVersion};
+use portcullis_model::ApplicationName;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoClientAuth, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
+    WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::channel::{ClientCertificate, Secured};
+
+/// The protocols that are spoken, the preferred one first (RFC 7301).
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+pub(crate) const HTTP2: &[u8] = b"h2";
+/// Longest subject that is kept of a client's certificate, in bytes.
+const SUBJECT_BYTES_MAX: usize = 256;
+
+/// Why the listener cannot speak TLS.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct TlsError(String);
+
+impl TlsError {
+    fn new(what: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+/// What outlives reloads: the keys of session tickets.
+pub(crate) struct Tickets(Arc<dyn ProducesTickets>);
+
+impl Tickets {
+    /// Keys that change every six hours and are never stored.
+    pub(crate) fn new() -> Result<Self, TlsError> {
+        aws_lc_rs::Ticketer::new()
+            .map(Self)
+            .map_err(|error| TlsError::new("no key for session tickets", error))
+    }
+}
+
+/// Ends TLS for the hosts of one Snapshot.
+pub(crate) struct Acceptor {
+    /// For hosts that ask for no certificate.
+    open: Arc<ServerConfig>,
+    /// For those that do.
+    closed: HashMap<ApplicationName, Closed>,
+}
+
+/// An application that asks clients for a certificate.
+struct Closed {
+    config: Arc<ServerConfig>,
+    authorities: Vec<(Arc<ClientAuthority>, Arc<dyn ClientCertVerifier>)>,
+}
+
+/// A handshake that ended well.
+pub(crate) struct Handshake {
+    /// On the heap: a session holds more than a kilobyte.
+    pub(crate) stream: Box<TlsStream<TcpStream>>,
+    pub(crate) secured: Secured,
+    /// What the client and we agreed to speak.
+    pub(crate) protocol: Option<Vec<u8>>,
+}
+
+impl Acceptor {
+    /// Builds what `tls` describes.
+    pub(crate) fn new(
+        tls: &Tls,
+        snapshot: &Snapshot,
+        tickets: &Tickets,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, TlsError> {
+        let maker = Maker { tls, clock };
+        let mut open = maker.config(Arc::new(NoClientAuth))?;
+        open.ticketer = Arc::clone(&tickets.0);
+        let mut closed = HashMap::new();
+        for application in &snapshot.applications {
+            let authorities = authorities_of(application);
+            if !authorities.is_empty() {
+                closed.insert(application.name.clone(), maker.closed(authorities)?);
+            }
+        }
+        Ok(Self { open: Arc::new(open), closed })
+    }
+
+    /// Shakes hands. Whoever calls this bounds its time.
+    pub(crate) async fn accept(
+        &self,
+        stream: TcpStream,
+        snapshot: &Snapshot,
+        clock: &dyn Clock,
+    ) -> io::Result<Handshake> {
+        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        let server_name =
+            start.client_hello().server_name().map(|name| name.to_ascii_lowercase().into_boxed_str());
+        let application = server_name.as_deref().and_then(|name| snapshot.application_for(name));
+        let closed = application.and_then(|application| self.closed.get(&application.name));
+        let config = closed.map_or(&self.open, |closed| &closed.config);
+        let stream = Box::new(start.into_stream(Arc::clone(config)).await?);
+        let (_, session) = stream.get_ref();
+        let presented = closed.zip(session.peer_certificates());
+        let certificate = presented.and_then(|(closed, chain)| closed.judge(chain, clock.wall()));
+        let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
+        Ok(Handshake { stream, secured: Secured { server_name, certificate }, protocol })
+    }
+}
+
+/// The authorities that the routes of an application name, each once.
+fn authorities_of(application: &Application) -> Vec<Arc<ClientAuthority>> {
+    let mut found: Vec<Arc<ClientAuthority>> = Vec::new();
+    for authority in application.routes.iter().filter_map(|route| route.client_authority.as_ref()) {
+        if !found.iter().any(|known| known.name == authority.name) {
+            found.push(Arc::clone(authority));
+        }
+    }
+    found
+}
+
+/// Makes configurations that differ only in whose certificates they take.
+struct Maker<'m> {
+    tls: &'m Tls,
+    clock: &'m Arc<dyn Clock>,
+}
+
+impl Maker<'_> {
+    fn config(&self, verifier: Arc<dyn ClientCertVerifier>) -> Result<ServerConfig, TlsError> {
+        let versions: &[_] = match self.tls.minimum_version {
+            TlsVersion::Tls12 => &[&TLS13, &TLS12],
+            TlsVersion::Tls13 => &[&TLS13],
+        };
+        let time = Arc::new(WallTime(Arc::clone(self.clock)));
+        let builder = ServerConfig::builder_with_details(Arc::clone(&self.tls.provider), time);
+        let builder = builder
+            .with_protocol_versions(versions)
+            .map_err(|error| TlsError::new("the cipher suites cannot be used", error))?;
+        let certificates = Arc::new(Shown(self.tls.certificates.clone()));
+        let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(certificates);
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        config.ignore_client_order = true;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 1;
+        Ok(config)
+    }
+
+    fn closed(&self, authorities: Vec<Arc<ClientAuthority>>) -> Result<Closed, TlsError> {
+        let mut all = RootCertStore::empty();
+        let mut verifiers = Vec::new();
+        for authority in authorities {
+            all.extend(authority.roots.roots.iter().cloned());
+            let verifier = verifier(&authority.roots, &self.tls.provider)?;
+            verifiers.push((authority, verifier));
+        }
+        let mut config = self.config(verifier(&Arc::new(all), &self.tls.provider)?)?;
+        // No ticket: the certificate is presented on every connection.
+        config.send_tls13_tickets = 0;
+        Ok(Closed { config: Arc::new(config), authorities: verifiers })
+    }
+}
+
+/// Takes certificates that lead to these roots, and clients without one: whether one is needed, the route says.
+fn verifier(
+    roots: &Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| TlsError::new("an authority of client certificates cannot be used", error))
+}
+
+impl Closed {
+    /// Which authorities vouch for a chain that the handshake has taken: it asked all of them at once.
+    fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Option<ClientCertificate> {
+        let (leaf, between) = chain.split_first()?;
+        let at = unix_time(now)?;
+        let vouches =
+            |verifier: &dyn ClientCertVerifier| verifier.verify_client_cert(leaf, between, at).is_ok();
+        let vouching = self.authorities.iter().filter(|(_, verifier)| vouches(verifier.as_ref()));
+        let authorities = vouching.map(|(authority, _)| authority.name.clone()).collect();
+        let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
+        let subject: String = parsed.subject().to_string().chars().take(SUBJECT_BYTES_MAX).collect();
+        let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()?;
+        Some(ClientCertificate { authorities, subject: subject.into(), not_after })
+    }
+}
+
+/// The certificates that can be shown, the default one first.
+#[derive(Debug)]
+struct Shown(Vec<Arc<Certificate>>);
+
+impl ResolvesServerCert for Shown {
+    /// A certificate for the name that was asked for, with a key whose signatures the client can check; the default
+    /// one for whoever names no host, or one that nobody knows.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let checkable = |c: &&Arc<Certificate>| c.key.key.choose_scheme(hello.signature_schemes()).is_some();
+        let fitting = |c: &&Arc<Certificate>| name.as_deref().is_some_and(|name| c.covers(name));
+        let fitting = self.0.iter().filter(fitting).find(checkable);
+        let chosen = fitting.or_else(|| self.0.iter().find(checkable))?;
+        Some(Arc::clone(&chosen.key))
+    }
+}
+
+/// Our clock, for the library.
+struct WallTime(Arc<dyn Clock>);
+
+impl std::fmt::Debug for WallTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WallTime")
+    }
+}
+
+impl TimeProvider for WallTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        unix_time(self.0.wall())
+    }
+}
+
+fn unix_time(at: Timestamp) -> Option<UnixTime> {
+    u64::try_from(at.as_second()).ok().map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+}
