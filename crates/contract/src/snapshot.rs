@@ -3,6 +3,7 @@
 //! The request path reads one `Arc<Snapshot>` from start to end, so a reload never shows a request two
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
+mod headers;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,8 @@ use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
 use portcullis_access::suspicion::BanRule;
 use portcullis_model::{ApplicationName, RouteName};
+
+pub use headers::{SecurityHeaders, UpstreamsOwn};
 
 use crate::path::PathPattern;
 pub use tls::{Certificate, ClientAuthority, Origin, Tls, TlsVersion};
@@ -161,6 +164,8 @@ pub struct Application {
     pub api_key_header: HeaderName,
     /// The texts of refusals.
     pub texts: Texts,
+    /// The security headers of answers that no route words otherwise.
+    pub security_headers: Arc<SecurityHeaders>,
     /// Its routes, most specific path first.
     pub routes: Vec<Arc<Route>>,
 }
@@ -294,6 +299,8 @@ pub struct Route {
     pub limits: Vec<RouteLimit>,
     /// How its requests are inspected.
     pub inspection: Inspection,
+    /// The security headers of its answers.
+    pub security_headers: Arc<SecurityHeaders>,
     /// Largest request body, in bytes.
     pub body_bytes_max: u64,
     /// Time until the upstream's answer must begin.

@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use portcullis_access::limit::Taken;
-use portcullis_contract::snapshot::{Flood, Mode, Texts};
+use portcullis_contract::snapshot::{Application, Flood, Mode, Texts};
 use portcullis_model::Prefix;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ use crate::connection::{self, Speaks};
 use crate::gate::{Gate, Live};
 use crate::refusal::{Public, Refusal};
 use crate::stages::accept::Connections;
-use crate::stages::{self, Arrived, Reply, Scope, Target, suspicion};
+use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, suspicion};
 use crate::story::{Kind, Story};
 use crate::strict::inbox::Refused;
 
@@ -162,8 +162,8 @@ pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> O
     let suspect = gate.patterns.scan_path(&refused.path);
     let refusal = Refusal { status, public, suspect, ..Refusal::broken_body(refused.fault.to_string()) };
     let scope = Scope { gate, live: &live, form: Form::Problem };
-    let method = Method::from_bytes(refused.method.as_bytes()).unwrap_or_default();
-    let mut response = refuse(scope, &refusal, None, &method, &mut story).told_by(story);
+    let known = Known::asked_by(Method::from_bytes(refused.method.as_bytes()).unwrap_or_default());
+    let mut response = refuse(scope, &refusal, &known, &mut story).told_by(story);
     let now = DateTimePrinter::new().timestamp_to_rfc9110_string(&gate.tellers.clock.wall());
     if let Some(now) = now.ok().and_then(|now| HeaderValue::try_from(now).ok()) {
         response.headers_mut().insert(header::DATE, now);
@@ -196,11 +196,10 @@ async fn serve(
     let live = gate.live();
     let (head, body) = request.into_parts();
     stages::introduce(&head, &mut story);
-    let method = head.method.clone();
+    let mut known = Known::of(&head);
     let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
-    let mut target = None;
     let walked = {
-        let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut target, &mut story));
+        let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut known, &mut story));
         let mut walk = AssertUnwindSafe(walk).catch_unwind();
         tokio::select! {
             biased;
@@ -215,11 +214,11 @@ async fn serve(
             return;
         }
         Some(Ok(Ok(reply))) => reply,
-        Some(Ok(Err(refusal))) => refuse(scope, &refusal, target.as_ref(), &method, &mut story),
+        Some(Ok(Err(refusal))) => refuse(scope, &refusal, &known, &mut story),
         Some(Err(_panic)) => {
             gate.tellers.metrics.panics.inc();
             let refusal = Refusal::internal(format!("stage `{}` broke", story.stage()));
-            refuse(scope, &refusal, target.as_ref(), &method, &mut story)
+            refuse(scope, &refusal, &known, &mut story)
         }
     };
     if let Err(response) = answer_to.send(reply.told_by(story)) {
@@ -228,30 +227,25 @@ async fn serve(
 }
 
 /// The one place where a refusal becomes an answer, is told, and counts towards a ban.
-fn refuse(
-    scope: Scope<'_>,
-    refusal: &Refusal,
-    target: Option<&Target>,
-    method: &Method,
-    story: &mut Story,
-) -> Reply {
+fn refuse(scope: Scope<'_>, refusal: &Refusal, known: &Known, story: &mut Story) -> Reply {
     story.refused(refusal);
     if let Some(pattern) = refusal.suspect {
         suspicion::count(scope, pattern, story);
     }
-    let form = target.map_or(scope.form, |target| scope.form.on(target.route.kind));
-    let response = match texts(scope.live, target, story) {
-        Some(texts) => answer::refuse(refusal, form, texts, story.id()),
+    let form = known.target.as_ref().map_or(scope.form, |target| scope.form.on(target.route.kind));
+    let application = application(scope.live, known, story);
+    let response = match application {
+        Some(application) => answer::refuse(refusal, form, &application.texts, story.id()),
         None => answer::refuse(refusal, form, &Texts::default(), story.id()),
     };
-    stages::refused(response, method)
+    stages::refused(response, &known.method, Rules::of(known, application))
 }
 
-/// The texts of the application that the request was for, also when it was refused before routing.
-fn texts<'a>(live: &'a Live, target: Option<&'a Target>, story: &Story) -> Option<&'a Texts> {
+/// The application that the request was for, also when it was refused before routing.
+fn application<'a>(live: &'a Live, known: &'a Known, story: &Story) -> Option<&'a Application> {
     let by_host = || live.snapshot.application_for(story.host()?);
-    let application = target.map(|target| &target.application).or_else(by_host);
-    application.map(|application| &application.texts)
+    let application = known.target.as_ref().map(|target| &target.application).or_else(by_host);
+    application.map(|application| &**application)
 }
 
 impl Shared {

@@ -21,13 +21,14 @@ pub(crate) mod suspicion;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use http::{Method, request};
 use portcullis_contract::snapshot::OnError;
 use portcullis_model::Stage;
 
 pub(crate) use address::Scheme;
 pub(crate) use normalize::{Arrived, introduce};
-pub(crate) use respond::{Reply, refused};
-pub(crate) use route::Target;
+pub(crate) use respond::{Reply, Rules, refused};
+use route::Target;
 
 use crate::answer::Form;
 use crate::gate::{Gate, Live};
@@ -43,17 +44,37 @@ pub(crate) struct Scope<'a> {
     pub(crate) form: Form,
 }
 
-/// Walks one request through all stages. `target` is left behind so that a refusal is worded for its application.
+/// What is known of a request so far. It outlives the walk, so that a refusal is worded for its application and route.
+pub(crate) struct Known {
+    pub(crate) method: Method,
+    pub(crate) scheme: Scheme,
+    pub(crate) target: Option<Target>,
+}
+
+impl Known {
+    /// What the head says by itself.
+    pub(crate) fn of(head: &request::Parts) -> Self {
+        Self::asked_by(head.method.clone())
+    }
+
+    /// A request of which only the method could be read.
+    pub(crate) fn asked_by(method: Method) -> Self {
+        Self { method, scheme: Scheme::Http, target: None }
+    }
+}
+
+/// Walks one request through all stages.
 pub(crate) async fn walk(
     scope: Scope<'_>,
     arrived: Arrived,
-    target: &mut Option<Target>,
+    known: &mut Known,
     story: &mut Story,
 ) -> Result<Reply, Refusal> {
     let client = address::locate(scope, &arrived, story)?;
+    known.scheme = client.scheme;
     flood::take(scope, &client, story)?;
     let request = normalize::read_once(scope, arrived, story)?;
-    let target = target.insert(route::find(scope, &request, story)?);
+    let target = known.target.insert(route::find(scope, &request, story)?);
     inspect_head::look(scope, &request, target, story)?;
     let principal = authenticate::identify(scope, &request, target, story)?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
@@ -61,7 +82,7 @@ pub(crate) async fn walk(
     let inspected = inspect_body::look(scope, request, target, story).await?;
     let recorded = record::intend(&permit, story)?;
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;
-    Ok(respond::fit(scope, answer, target, &limited, story))
+    Ok(respond::fit(scope, answer, target, client.scheme, &limited, story))
 }
 
 /// What happens when a stage itself breaks (a panic). A test breaks each stage in turn and holds the walk to this table.

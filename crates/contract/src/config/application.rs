@@ -12,7 +12,7 @@ use super::node::{collide, rate};
 use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::LimitName;
-use super::{nearest, route};
+use super::{headers, nearest, route};
 use crate::diagnostic::{Problem, Problems};
 use crate::snapshot::{Application, BreakerRule, HealthCheck, Modes, RouteLimit, Texts, Upstream};
 
@@ -63,6 +63,7 @@ fn one(
         modes: modes(application.mode.value()?)?,
         api_key_header: application.api_key_header.value()?.0.clone(),
         texts: texts(application.texts.value()?)?,
+        security_headers: Arc::new(headers::compiled(application.security_headers.value()?, None)?),
         routes: routes?,
     }))
 }

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
-use crate::snapshot::{ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind, TlsVersion};
+use crate::snapshot::{
+    ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind, TlsVersion, UpstreamsOwn,
+};
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +105,49 @@ choices! {
         RsaAes256Gcm = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
         RsaAes128Gcm = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
         RsaChaCha20 = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
+    }
+    UpstreamsOwn { Keep = "keep", Replace = "replace" }
+}
+
+/// Gives each header that has a few words to choose from its words, as they are sent; `off` sends none.
+macro_rules! header_words {
+    ($( $header:ident { $($word:ident = $text:literal),+ } )+) => {
+        $(
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub(crate) enum $header {
+                $($word,)+
+                Off,
+            }
+        )+
+
+        choices! { $( $header { $($word = $text,)+ Off = "off" } )+ }
+    };
+}
+
+header_words! {
+    ContentTypeOptions { NoSniff = "nosniff" }
+    FrameOptions { Deny = "DENY", SameOrigin = "SAMEORIGIN" }
+    XssProtection { Zero = "0", Block = "1; mode=block" }
+    Referrer {
+        None = "no-referrer",
+        NoneWhenDowngraded = "no-referrer-when-downgrade",
+        Origin = "origin",
+        OriginToOthers = "origin-when-cross-origin",
+        SameOrigin = "same-origin",
+        StrictOrigin = "strict-origin",
+        StrictOriginToOthers = "strict-origin-when-cross-origin",
+        UnsafeUrl = "unsafe-url"
+    }
+    CrossOriginOpener {
+        SameOrigin = "same-origin",
+        AllowPopups = "same-origin-allow-popups",
+        NoOpenerAllowPopups = "noopener-allow-popups",
+        UnsafeNone = "unsafe-none"
+    }
+    CrossOriginResource {
+        SameOrigin = "same-origin",
+        SameSite = "same-site",
+        CrossOrigin = "cross-origin"
     }
 }
 

@@ -11,6 +11,7 @@ use portcullis_access::demand::Demand;
 
 use super::application::Limits;
 use super::callers::{Callers, Use};
+use super::headers;
 use super::kind::{At, Text};
 use super::table::Setting;
 use super::tls::Authorities;
@@ -58,7 +59,8 @@ impl<'c> Routes<'c> {
         }
         report_same_names(declared, problems);
         report_same_requests(declared, problems);
-        let compiled: Vec<_> = declared.iter().map(|route| self.one(route, limits, problems)).collect();
+        let compiled: Vec<_> =
+            declared.iter().map(|route| self.one(route, application, limits, problems)).collect();
         let mut routes = compiled.into_iter().collect::<Option<Vec<_>>>()?;
         // Stable, so that routes of one specificity, which differ in their methods, keep the order of the file.
         routes.sort_by(|a, b| a.path.specificity(&b.path));
@@ -68,6 +70,7 @@ impl<'c> Routes<'c> {
     fn one(
         &mut self,
         At { value: route, place }: &At<tree::Route>,
+        application: &tree::Application,
         limits: &mut Limits<'_>,
         problems: &mut Problems,
     ) -> Option<Route> {
@@ -76,6 +79,8 @@ impl<'c> Routes<'c> {
         let limits = route_limits(route, demand.as_ref(), limits, problems);
         let inspection =
             route.inspection.value().and_then(|declared| self.inspection(declared, route, problems));
+        let headers =
+            headers::compiled(application.security_headers.value()?, route.security_headers.value());
         Some(Route {
             name: route.name.value()?.clone(),
             path: route.path.value()?.clone(),
@@ -85,6 +90,7 @@ impl<'c> Routes<'c> {
             client_authority: client_authority?,
             limits: limits?,
             inspection: inspection?,
+            security_headers: Arc::new(headers?),
             body_bytes_max: route.body_bytes_max.value()?.0,
             response_timeout: *route.response_timeout.value()?,
             idle_timeout: route.idle_timeout.value()?.0,

@@ -56,6 +56,7 @@ pub fn sample(sample: &Sample<'_>) -> String {
     ["auth", "limits", "inspection"].into_iter().for_each(|part| out.set(part, "\"observe\""));
     out.section(&format!("{application}.upstream"), "application.NAME.upstream");
     out.set("servers", &format!("[{}]", written(sample.upstream)));
+    security_headers(&application, &mut out);
     out.section(&format!("{application}.limits.per-client"), "application.NAME.limits.LIMIT");
     out.set("by", "\"address\"");
     out.set("requests", "600");
@@ -88,6 +89,18 @@ pub fn sample(sample: &Sample<'_>) -> String {
         out.line(&format!("# {line}"));
     }
     out.text
+}
+
+/// What a first start before a running application says to browsers, and how more is said.
+fn security_headers(application: &str, out: &mut Writer) {
+    out.section(&format!("{application}.security_headers"), "application.NAME.security_headers");
+    out.remark(
+        "These are added from the first start on, because `observe` is about requests. What could break a running \
+         application is weaker here than by default: take these two lines out when its pages need no frames and \
+         everything below its domain is reached over HTTPS.",
+    );
+    out.set("frame_options", "\"SAMEORIGIN\"");
+    out.set("strict_transport_security", "\"off\"");
 }
 
 /// Writes sections and settings with what the table says of them.

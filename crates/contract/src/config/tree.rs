@@ -4,6 +4,7 @@
 //! What depends on two settings at once is not here but in the files that compile them: `node.rs`, `callers.rs`,
 //! `application.rs`, `route.rs`.
 
+mod headers;
 mod tls;
 
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use http::Method;
 use ipnet::IpNet;
 use portcullis_access::apikey::KeyHash;
 use portcullis_model::{ApplicationName, KeyName, Permission, RoleName, RouteName};
+
+pub(crate) use headers::{RouteSecurityHeaders, SecurityHeaders};
 
 use super::address::{ServerUrl, UrlPath};
 use super::choice::AuthMode;
@@ -233,6 +236,8 @@ settings! {
         mode: Modes = {};
         /// What clients read when they are refused.
         texts: Texts = {};
+        /// Headers that tell browsers to be careful.
+        security_headers: SecurityHeaders = {};
         /// The servers behind the gate.
         upstream: Upstream = required;
         /// Limits that routes can name.
@@ -367,6 +372,8 @@ settings! {
         idle_timeout: DurationOrNone = "60s", from "10ms" to "1d", example "none";
         /// How its requests are inspected.
         inspection: Inspection = {};
+        /// What its security headers are, where that is not what the application says.
+        security_headers: RouteSecurityHeaders = optional;
     }
     later {
         "audit" => "for now, the log on standard error is the record",

@@ -1,22 +1,26 @@
 //! `respond`: the upstream's answer is made fit for the client.
 //!
 //! Takes away what belongs to the connection and what tells an attacker about the upstream; replaces the body of a 5xx
-//! by our own words (RQ-09); adds the request's id and the RateLimit headers. Refuses nothing. Response rules, masking
-//! and security headers come with their issues.
+//! by our own words (RQ-09); adds the request's id, the RateLimit headers and the security headers. Refuses nothing.
+//! Response rules and masking come with their issues.
+
+mod headers;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use portcullis_contract::snapshot::{Application, SecurityHeaders, UpstreamsOwn};
 use portcullis_model::Stage;
 
 use crate::answer;
 use crate::body::{Answering, Silent, Told};
 use crate::fields;
-use crate::stages::Scope;
+use crate::stages::address::Scheme;
 use crate::stages::forward::Answer;
 use crate::stages::limit::Limited;
 use crate::stages::route::Target;
+use crate::stages::{Known, Scope};
 use crate::story::Story;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,11 +32,32 @@ pub(crate) struct Reply {
     idle: Option<Duration>,
 }
 
+/// What an answer tells browsers beside its own words.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    headers: &'a SecurityHeaders,
+    scheme: Scheme,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules for a request of which this much is known; `None` when nobody knows for which application it was.
+    pub(crate) fn of(known: &'a Known, application: Option<&'a Application>) -> Option<Self> {
+        let of_route = known.target.as_ref().map(|target| &target.route.security_headers);
+        let headers = of_route.or(application.map(|application| &application.security_headers))?;
+        Some(Self { headers, scheme: known.scheme })
+    }
+
+    fn put(self, headers: &mut HeaderMap, own: UpstreamsOwn) {
+        headers::put(headers, self.headers, own, self.scheme);
+    }
+}
+
 /// Makes an upstream's answer fit for the client.
 pub(crate) fn fit(
     scope: Scope<'_>,
     answer: Answer,
     target: &Target,
+    scheme: Scheme,
     limited: &Limited,
     story: &mut Story,
 ) -> Reply {
@@ -40,27 +65,32 @@ pub(crate) fn fit(
     let Answer { response, method } = answer;
     let (mut head, body) = response.into_parts();
     let form = scope.form.on(target.route.kind);
-    let mut response = if head.status.is_server_error() {
+    let rules = Rules { headers: &target.route.security_headers, scheme };
+    let (mut response, own) = if head.status.is_server_error() {
         story.note("the upstream's own words were replaced");
         let mut ours = answer::instead_of_upstream(head.status, form, story.id());
         if let Some(after) = head.headers.remove(header::RETRY_AFTER) {
             ours.headers_mut().insert(header::RETRY_AFTER, after);
         }
-        ours.map(|bytes| Answering::Ours(Some(bytes)))
+        (ours.map(|bytes| Answering::Ours(Some(bytes))), UpstreamsOwn::Keep)
     } else {
         strip(&mut head.headers);
         // The version of the upstream's connection says nothing about ours.
         head.version = http::Version::HTTP_11;
-        Response::from_parts(head, Answering::Theirs(body))
+        (Response::from_parts(head, Answering::Theirs(body)), rules.headers.upstream)
     };
+    rules.put(response.headers_mut(), own);
     response.headers_mut().extend(limited.headers());
     story.pass("");
     let silent = if is_silent(&method, response.status()) { Silent::Yes } else { Silent::No };
     Reply { response, silent, idle: target.route.idle_timeout }
 }
 
-/// Our own answer to a request that was refused.
-pub(crate) fn refused(response: Response<Bytes>, method: &Method) -> Reply {
+/// Our own answer to a request that was refused. What it says to browsers by itself is stricter than any rule, and stays.
+pub(crate) fn refused(mut response: Response<Bytes>, method: &Method, rules: Option<Rules<'_>>) -> Reply {
+    if let Some(rules) = rules {
+        rules.put(response.headers_mut(), UpstreamsOwn::Keep);
+    }
     let silent = if is_silent(method, response.status()) { Silent::Yes } else { Silent::No };
     Reply { response: response.map(|bytes| Answering::Ours(Some(bytes))), silent, idle: None }
 }

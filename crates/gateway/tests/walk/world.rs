@@ -18,7 +18,8 @@ use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
     Application, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen, LogForm, Mode,
-    Modes, OnError, OverLimit, Route, RouteKind, Texts, Upstream as UpstreamRule,
+    Modes, OnError, OverLimit, Route, RouteKind, SecurityHeaders, Texts, Upstream as UpstreamRule,
+    UpstreamsOwn,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
@@ -165,6 +166,11 @@ impl Entropy for Counter {
 
 fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
     let (second, one) = (Duration::from_secs(1), NonZeroU32::MIN);
+    let security_headers = Arc::new(SecurityHeaders {
+        upstream: UpstreamsOwn::Keep,
+        always: Vec::new(),
+        strict_transport_security: None,
+    });
     let route = Route {
         name: RouteName::parse("all").unwrap(),
         path: PathPattern::parse("/*").unwrap(),
@@ -174,6 +180,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         client_authority: None,
         limits: Vec::new(),
         inspection: Inspection { body_bytes_max: 65_536, over_limit: OverLimit::Deny, on_error },
+        security_headers: Arc::clone(&security_headers),
         body_bytes_max: 1 << 20,
         response_timeout: second * 30,
         idle_timeout: None,
@@ -193,6 +200,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         modes: Modes { auth: Mode::Enforce, limits: Mode::Enforce, inspection: Mode::Enforce },
         api_key_header: HeaderName::from_static("x-api-key"),
         texts: Texts::default(),
+        security_headers,
         routes: vec![Arc::new(route)],
     };
     Snapshot {

@@ -12,6 +12,7 @@
 
 mod attacks;
 mod commands;
+mod edge;
 mod examples;
 mod gate;
 mod guard;

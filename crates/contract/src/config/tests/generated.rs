@@ -80,8 +80,8 @@ fn every_default_is_within_its_own_range() {
                     .replace("AUTHORITY", "partners");
                 let text = format!("{parent}\n{} = {value}\n", entry.spec.name);
                 let (_, diagnostics) = parse(&text, "defaults.toml");
-                let key = format!(".{}", entry.spec.name);
-                let wrong: Vec<_> = diagnostics.iter().filter(|d| d.key.ends_with(&key)).collect();
+                let key = format!("{}.{}", parent.trim_matches(['[', ']']), entry.spec.name);
+                let wrong: Vec<_> = diagnostics.iter().filter(|d| d.key.replace("[0]", "") == key).collect();
                 assert!(wrong.is_empty(), "{header} {} = {value}: {wrong:?}", entry.spec.name);
             }
         }
