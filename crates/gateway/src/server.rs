@@ -238,7 +238,8 @@ fn refuse(scope: Scope<'_>, refusal: &Refusal, known: &Known, story: &mut Story)
         Some(application) => answer::refuse(refusal, form, &application.texts, story.id()),
         None => answer::refuse(refusal, form, &Texts::default(), story.id()),
     };
-    stages::refused(response, &known.method, Rules::of(known, application))
+    let rules = Rules::of(scope, known, application, story);
+    stages::refused(response, &known.method, rules)
 }
 
 /// The application that the request was for, also when it was refused before routing.

@@ -22,6 +22,7 @@ use crate::stages::limit::Limited;
 use crate::stages::route::Target;
 use crate::stages::{Known, Scope};
 use crate::story::Story;
+use headers::Https;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -36,19 +37,35 @@ pub(crate) struct Reply {
 #[derive(Clone, Copy)]
 pub(crate) struct Rules<'a> {
     headers: &'a SecurityHeaders,
-    scheme: Scheme,
+    https: Https,
 }
 
 impl<'a> Rules<'a> {
     /// The rules for a request of which this much is known; `None` when nobody knows for which application it was.
-    pub(crate) fn of(known: &'a Known, application: Option<&'a Application>) -> Option<Self> {
+    pub(crate) fn of(
+        scope: Scope<'_>,
+        known: &'a Known,
+        application: Option<&'a Application>,
+        story: &Story,
+    ) -> Option<Self> {
         let of_route = known.target.as_ref().map(|target| &target.route.security_headers);
         let headers = of_route.or(application.map(|application| &application.security_headers))?;
-        Some(Self { headers, scheme: known.scheme })
+        Some(Self { headers, https: https(scope, known.scheme, story) })
     }
 
     fn put(self, headers: &mut HeaderMap, own: UpstreamsOwn) {
-        headers::put(headers, self.headers, own, self.scheme);
+        headers::put(headers, self.headers, own, self.https);
+    }
+}
+
+/// Whether the client came over HTTPS, and whether a certificate that others vouch for brought it here.
+fn https(scope: Scope<'_>, scheme: Scheme, story: &Story) -> Https {
+    let self_made =
+        |host| scope.live.snapshot.listen.tls.as_ref().is_some_and(|tls| tls.is_self_made_for(host));
+    match scheme {
+        Scheme::Https if story.host().is_some_and(self_made) => Https::Unproven,
+        Scheme::Https => Https::Proven,
+        Scheme::Http => Https::No,
     }
 }
 
@@ -65,7 +82,7 @@ pub(crate) fn fit(
     let Answer { response, method } = answer;
     let (mut head, body) = response.into_parts();
     let form = scope.form.on(target.route.kind);
-    let rules = Rules { headers: &target.route.security_headers, scheme };
+    let rules = Rules { headers: &target.route.security_headers, https: https(scope, scheme, story) };
     let (mut response, own) = if head.status.is_server_error() {
         story.note("the upstream's own words were replaced");
         let mut ours = answer::instead_of_upstream(head.status, form, story.id());

@@ -358,3 +358,27 @@ fn several_mistakes_are_told_at_once() {
         .replace("public = true", "public = false");
     check_text("several", &rendered(&text, &compiled(&text).unwrap_err()));
 }
+
+#[test]
+fn security_headers_that_a_browser_would_skip() {
+    let written = |setting: &str| {
+        format!("[application.shop.security_headers]\n{setting}\n\n[application.shop.upstream]")
+    };
+    let cases = [
+        "frame_options = \"deny\"",
+        "xss_protection = \"1\"",
+        "content_type_options = true",
+        "referrer_policy = \"none\"",
+        "strict_transport_security = \"max-age=1y\"",
+        "strict_transport_security = \"31536000\"",
+        "content_security_policy = \"default-src self\"",
+        "content_security_policy = \"defualt-src 'self'\"",
+        "content_security_policy = \"default-src 'self'\\r\\nX: y\"",
+        "permissions_policy = \"camera 'none'\"",
+        "upstream = \"drop\"",
+        "server = \"none\"",
+    ]
+    .map(written);
+    let cases: Vec<_> = cases.iter().map(|to| ("[application.shop.upstream]", &**to)).collect();
+    check("security-headers", &cases);
+}

@@ -3,25 +3,32 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use portcullis_contract::snapshot::{SecurityHeaders, UpstreamsOwn};
 
-use crate::stages::address::Scheme;
-
 /// Several of these are several policies, which browsers apply all; of any other header they take one.
 const SEVERAL: [HeaderName; 2] =
     [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY];
 
+/// Whether an answer goes out over HTTPS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Https {
+    /// With a certificate that others vouch for.
+    Proven,
+    /// With one that this node made for itself. A browser that insisted on HTTPS could never be let past its warning.
+    Unproven,
+    /// In the clear.
+    No,
+}
+
 /// Puts the security headers beside those that the answer has. `own` says what becomes of the latter.
-pub(crate) fn put(headers: &mut HeaderMap, rules: &SecurityHeaders, own: UpstreamsOwn, scheme: Scheme) {
+pub(crate) fn put(headers: &mut HeaderMap, rules: &SecurityHeaders, own: UpstreamsOwn, https: Https) {
     for (name, value) in &rules.always {
         put_one(headers, name, value, own);
     }
-    let promise = &rules.strict_transport_security;
-    match (scheme, promise) {
-        (Scheme::Https, Some(promise)) => {
-            put_one(headers, &header::STRICT_TRANSPORT_SECURITY, promise, own);
-        }
-        (Scheme::Https, None) => {}
-        // Nobody may say it there (RFC 6797 §7.2), so nobody could tell who did.
-        (Scheme::Http, _) => drop(headers.remove(header::STRICT_TRANSPORT_SECURITY)),
+    let name = header::STRICT_TRANSPORT_SECURITY;
+    match (https, &rules.strict_transport_security) {
+        (Https::Proven, Some(promise)) => put_one(headers, &name, promise, own),
+        (Https::Proven, None) => {}
+        // Nobody may promise it there (RFC 6797 §7.2), the upstream neither.
+        (Https::Unproven | Https::No, _) => drop(headers.remove(name)),
     }
 }
 
@@ -76,16 +83,16 @@ mod tests {
 
     /// The fields that go out for those that the upstream sent.
     #[track_caller]
-    fn check(own: UpstreamsOwn, scheme: Scheme, theirs: &[&str], expected: &[&str]) {
+    fn check(own: UpstreamsOwn, https: Https, theirs: &[&str], expected: &[&str]) {
         let mut headers = HeaderMap::new();
         for line in theirs {
             let (name, value) = line.split_once(": ").unwrap();
             headers.append(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
         }
-        put(&mut headers, &rules(own), own, scheme);
+        put(&mut headers, &rules(own), own, https);
         let mut left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         left.sort();
-        assert_eq!(left, expected, "{own:?} {scheme:?} {theirs:?}");
+        assert_eq!(left, expected, "{own:?} {https:?} {theirs:?}");
     }
 
     #[test]
@@ -93,7 +100,7 @@ mod tests {
         use UpstreamsOwn::{Keep, Replace};
         let (csp, frames) = ("content-security-policy: default-src 'self'", "x-frame-options: DENY");
         let (own_csp, own_frames) = ("content-security-policy: img-src *", "x-frame-options: SAMEORIGIN");
-        let http = Scheme::Http;
+        let http = Https::No;
         check(Keep, http, &[], &[csp, frames]);
         check(Replace, http, &[], &[csp, frames]);
         check(Keep, http, &[own_csp, own_frames], &[own_csp, own_frames]);
@@ -111,10 +118,12 @@ mod tests {
         use UpstreamsOwn::{Keep, Replace};
         let (csp, frames) = ("content-security-policy: default-src 'self'", "x-frame-options: DENY");
         let theirs = "strict-transport-security: max-age=0";
-        check(Keep, Scheme::Https, &[], &[csp, HSTS, frames]);
-        check(Keep, Scheme::Https, &[theirs], &[csp, theirs, frames]);
-        check(Replace, Scheme::Https, &[theirs], &[csp, HSTS, frames]);
-        check(Keep, Scheme::Http, &[theirs], &[csp, frames]);
-        check(Replace, Scheme::Http, &[theirs], &[csp, frames]);
+        check(Keep, Https::Proven, &[], &[csp, HSTS, frames]);
+        check(Keep, Https::Proven, &[theirs], &[csp, theirs, frames]);
+        check(Replace, Https::Proven, &[theirs], &[csp, HSTS, frames]);
+        check(Keep, Https::No, &[theirs], &[csp, frames]);
+        check(Replace, Https::No, &[theirs], &[csp, frames]);
+        check(Keep, Https::Unproven, &[], &[csp, frames]);
+        check(Replace, Https::Unproven, &[theirs], &[csp, frames]);
     }
 }
