@@ -10,7 +10,13 @@ use thiserror::Error;
 /// Publishes configurations.
 pub struct Reloader {
     publish: Arc<dyn Publish>,
-    in_force: Mutex<Arc<Snapshot>>,
+    in_force: Mutex<InForce>,
+}
+
+/// A configuration in force, as text and compiled.
+struct InForce {
+    text: String,
+    snapshot: Arc<Snapshot>,
 }
 
 /// Why a configuration was not taken over; the one in force stays.
@@ -25,9 +31,21 @@ pub enum NotReloaded {
 }
 
 impl Reloader {
-    /// Begins with the Snapshot that is in force.
-    pub fn new(publish: Arc<dyn Publish>, in_force: Arc<Snapshot>) -> Self {
-        Self { publish, in_force: Mutex::new(in_force) }
+    /// Begins with the configuration that is in force.
+    pub fn new(publish: Arc<dyn Publish>, text: String, snapshot: Arc<Snapshot>) -> Self {
+        Self { publish, in_force: Mutex::new(InForce { text, snapshot }) }
+    }
+
+    /// Compiles the text in force once more, because files that it names have changed. Whatever somebody is writing into
+    /// the configuration at the moment waits for its own reload.
+    pub fn refresh(
+        &self,
+        file_name: &str,
+        surroundings: &dyn Surroundings,
+        now: Timestamp,
+    ) -> Result<Arc<Snapshot>, NotReloaded> {
+        let text = self.in_force.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
+        self.reload(&text, file_name, surroundings, now)
     }
 
     /// Compiles `text` and puts it in force for every request from now on.
@@ -37,17 +55,17 @@ impl Reloader {
         file_name: &str,
         surroundings: &dyn Surroundings,
         now: Timestamp,
-    ) -> Result<(), NotReloaded> {
+    ) -> Result<Arc<Snapshot>, NotReloaded> {
         let next = compile(text, file_name, surroundings, now).map_err(NotReloaded::Invalid)?;
         // Held over the whole step, so that two reloads at once cannot overtake each other.
         let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(setting) = fixed_setting_changed(&in_force, &next) {
+        if let Some(setting) = fixed_setting_changed(&in_force.snapshot, &next) {
             return Err(NotReloaded::NeedsRestart(setting));
         }
         let next = Arc::new(next);
         self.publish.publish(Arc::clone(&next));
-        *in_force = next;
-        Ok(())
+        *in_force = InForce { text: text.to_owned(), snapshot: Arc::clone(&next) };
+        Ok(next)
     }
 }
 

@@ -3,6 +3,7 @@
 mod events;
 mod self_made;
 mod surroundings;
+mod watched;
 
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
 pub(crate) use surroundings::{FileSurroundings, read_config};
+pub(crate) use watched::Watched;
 
 /// The machine's clocks.
 pub(crate) struct SystemClock {

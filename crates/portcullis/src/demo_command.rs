@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +16,7 @@ use crate::adapter::FileSurroundings;
 use crate::cli::DemoArguments;
 use crate::init::{HASH_KEY_FILE, make_hash_key, write_new};
 use crate::log::{Colour, say};
-use crate::run::{Node, compiled, show, until_done};
+use crate::run::{Configuration, Node, show, until_done};
 use crate::{Exit, apikey, demo};
 
 /// The demo's configuration; `{…}` are filled in at start.
@@ -53,8 +52,8 @@ async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
     let keys = Keys { reader: apikey::make_key()?, writer: apikey::make_key()? };
     let (config, text) = write_config(folder, listen, upstream, &keys)?;
     let name = config.display().to_string();
-    let snapshot = match compiled(&config, &text) {
-        Ok(snapshot) => Arc::new(snapshot),
+    let configuration = match Configuration::compiled(&config, &text) {
+        Ok(configuration) => configuration,
         Err(diagnostics) => {
             show(&diagnostics, &text);
             return Ok(Exit::Usage);
@@ -64,7 +63,7 @@ async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
     let application = tokio::spawn(demo::serve(application, async {
         let _ = stopped.await;
     }));
-    let node = Node::start(config, snapshot).await;
+    let node = Node::start(configuration).await;
     let node = node.context("the demo cannot start (`--listen 127.0.0.1:0` takes a free port)")?;
     say(&what_to_try(node.public_address()?, upstream, &name, &keys));
     let exit = node.until_stopped().await?;

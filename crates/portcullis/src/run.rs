@@ -7,33 +7,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
 use portcullis_control::{NotReloaded, Reloader, serve_ops};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
-use crate::adapter::{EventLog, FileSurroundings, SystemClock, SystemEntropy, read_config};
+use crate::adapter::{EventLog, FileSurroundings, SystemClock, SystemEntropy, Watched, read_config};
 use crate::cli::ConfigFile;
 use crate::{Exit, log};
 
 /// How long tasks that outlive the node may take to end once their process ends.
 const LEFT_BEHIND_MAX: Duration = Duration::from_millis(200);
+/// A certificate that ends sooner is told of, at each start and reload.
+const SOON_DAYS: i64 = 14;
+/// How often the files that the configuration names are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs the gate until it is asked to stop.
 pub(crate) fn run(arguments: &ConfigFile) -> anyhow::Result<Exit> {
     let text = read_config(&arguments.config)?;
-    let snapshot = match compiled(&arguments.config, &text) {
-        Ok(snapshot) => Arc::new(snapshot),
+    let configuration = match Configuration::compiled(&arguments.config, &text) {
+        Ok(configuration) => configuration,
         Err(diagnostics) => {
             show(&diagnostics, &text);
             return Ok(Exit::Usage);
         }
     };
     until_done(async {
-        let node = Node::start(arguments.config.clone(), snapshot).await?;
+        let node = Node::start(configuration).await?;
         node.until_stopped().await
     })
 }
@@ -47,10 +53,24 @@ pub(crate) fn until_done<T>(work: impl Future<Output = anyhow::Result<T>>) -> an
     done
 }
 
-/// Compiles a configuration with the files and variables around it. A key that has ended since it was checked must not
-/// keep the gate from starting, so no date is given; the gate refuses such a key all the same.
-pub(crate) fn compiled(config: &Path, text: &str) -> Result<Snapshot, Vec<Diagnostic>> {
-    compile(text, &config.display().to_string(), &FileSurroundings::of_node(config), Timestamp::MIN)
+/// A configuration that a node can start with.
+pub(crate) struct Configuration {
+    file: PathBuf,
+    text: String,
+    snapshot: Arc<Snapshot>,
+    /// The files that it names.
+    watched: Watched,
+}
+
+impl Configuration {
+    /// Compiles a configuration with the files and variables around it. A key that has ended since it was checked must
+    /// not keep the gate from starting, so no date is given; the gate refuses such a key all the same.
+    pub(crate) fn compiled(file: &Path, text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let surroundings = FileSurroundings::of_node(file);
+        let snapshot = compile(text, &file.display().to_string(), &surroundings, Timestamp::MIN)?;
+        let (file, text, watched) = (file.to_owned(), text.to_owned(), surroundings.watched());
+        Ok(Self { file, text, snapshot: Arc::new(snapshot), watched })
+    }
 }
 
 /// Shows mistakes with the lines they are in.
@@ -66,10 +86,9 @@ pub(crate) fn show(diagnostics: &[Diagnostic], text: &str) {
 
 /// A node: the gate, its listeners, and what is needed to reload it.
 pub(crate) struct Node {
-    config: PathBuf,
     events: Arc<EventLog>,
     server: Server,
-    reloader: Arc<Reloader>,
+    reloading: Reloading,
     stopping: watch::Sender<bool>,
     signals: Signals,
 }
@@ -93,7 +112,8 @@ impl Signals {
 
 impl Node {
     /// Binds all listeners and begins to serve probes.
-    pub(crate) async fn start(config: PathBuf, snapshot: Arc<Snapshot>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(configuration: Configuration) -> anyhow::Result<Self> {
+        let Configuration { file, text, snapshot, watched } = configuration;
         let form = log::Form::settle(snapshot.log);
         let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
         log::begin(form, events.lines());
@@ -132,8 +152,9 @@ impl Node {
             events.announce("plain", plain);
         }
         events.announce("public", server.local_addr()?);
-        let reloader = Arc::new(Reloader::new(gate, snapshot));
-        Ok(Self { config, events, server, reloader, stopping, signals })
+        remark_certificates(&snapshot, Timestamp::now());
+        let reloading = Reloading { file, reloader: Reloader::new(gate, text, snapshot), watched };
+        Ok(Self { events, server, reloading, stopping, signals })
     }
 
     /// The public address that was bound.
@@ -143,13 +164,9 @@ impl Node {
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
-        let Self { config, events, server, reloader, stopping, signals } = self;
-        let Signals { mut hangup, mut terminate, mut interrupt } = signals;
-        let reloading = tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                reload(&config, &reloader);
-            }
-        });
+        let Self { events, server, reloading, stopping, signals } = self;
+        let Signals { hangup, mut terminate, mut interrupt } = signals;
+        let reloading = tokio::spawn(reloading.for_ever(hangup));
         let (first, second) = (watch::channel(false), watch::channel(false));
         let telling = tokio::spawn(async move {
             for (told, message) in [
@@ -200,20 +217,95 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Takes over a changed configuration, or says why not and changes nothing.
-fn reload(config: &Path, reloader: &Reloader) {
-    let text = match read_config(config) {
-        Ok(text) => text,
-        Err(error) => return tracing::error!("not reloaded: {error:#}"),
-    };
-    let name = config.display().to_string();
-    match reloader.reload(&text, &name, &FileSurroundings::of_node(config), Timestamp::MIN) {
-        Ok(()) => tracing::info!(config = name, "reloaded"),
-        Err(NotReloaded::Invalid(diagnostics)) => {
-            for diagnostic in &diagnostics {
-                tracing::error!("not reloaded: {diagnostic}");
+/// Says which certificates will make clients turn away, now or soon.
+fn remark_certificates(snapshot: &Snapshot, now: Timestamp) {
+    let soon = now.checked_add(SignedDuration::from_hours(24 * SOON_DAYS)).unwrap_or(now);
+    for certificate in snapshot.listen.tls.iter().flat_map(|tls| &tls.certificates) {
+        let (file, ends) = (certificate.file.display(), certificate.not_after);
+        match certificate.origin {
+            Origin::SelfMade => tracing::warn!(
+                %file,
+                "the certificate was made for itself by this node: browsers warn; put one into the folder `tls`"
+            ),
+            Origin::Given if ends <= now => tracing::error!(%file, %ends, "the certificate has ended"),
+            Origin::Given if ends <= soon => tracing::warn!(%file, %ends, "the certificate ends soon"),
+            Origin::Given => {}
+        }
+    }
+}
+
+/// Takes over what changes on disk. One task does it, one change after the other.
+struct Reloading {
+    file: PathBuf,
+    reloader: Reloader,
+    watched: Watched,
+}
+
+impl Reloading {
+    /// Reads the configuration again when it is told to, and the files that it names when they have changed.
+    async fn for_ever(mut self, mut hangup: Signal) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = self.watched.clone();
+        loop {
+            tokio::select! {
+                told = hangup.recv() => match told {
+                    Some(()) => self.reload(),
+                    None => return,
+                },
+                _ = look.tick() => {
+                    // Twice the same: nobody is in the middle of writing a chain and its key.
+                    let now = self.watched.again();
+                    if now != self.watched && now == seen {
+                        self.refresh();
+                    }
+                    seen = self.watched.again();
+                }
             }
         }
-        Err(error @ NotReloaded::NeedsRestart(_)) => tracing::error!("not reloaded: {error}"),
+    }
+
+    /// Takes over a changed configuration, or says why not and changes nothing.
+    fn reload(&mut self) {
+        let text = match read_config(&self.file) {
+            Ok(text) => text,
+            Err(error) => return tracing::error!("not reloaded: {error:#}"),
+        };
+        let surroundings = FileSurroundings::of_node(&self.file);
+        let name = self.file.display().to_string();
+        let reloaded = self.reloader.reload(&text, &name, &surroundings, Timestamp::MIN);
+        self.say(reloaded, &surroundings, "reloaded");
+    }
+
+    /// Takes over changed files, or says why not and changes nothing.
+    fn refresh(&mut self) {
+        let surroundings = FileSurroundings::of_node(&self.file);
+        let name = self.file.display().to_string();
+        let refreshed = self.reloader.refresh(&name, &surroundings, Timestamp::MIN);
+        self.say(refreshed, &surroundings, "files have changed and were taken over");
+    }
+
+    fn say(
+        &mut self,
+        done: Result<Arc<Snapshot>, NotReloaded>,
+        surroundings: &FileSurroundings,
+        message: &str,
+    ) {
+        let config = self.file.display();
+        match done {
+            Ok(snapshot) => {
+                self.watched = surroundings.watched();
+                tracing::info!(%config, "{message}");
+                remark_certificates(&snapshot, Timestamp::now());
+            }
+            Err(NotReloaded::Invalid(diagnostics)) => {
+                // What is wrong is said once, not every time that somebody looks.
+                self.watched = self.watched.again();
+                for diagnostic in &diagnostics {
+                    tracing::error!("not reloaded: {diagnostic}");
+                }
+            }
+            Err(error @ NotReloaded::NeedsRestart(_)) => tracing::error!("not reloaded: {error}"),
+        }
     }
 }

@@ -1,11 +1,13 @@
-//! A small, well-behaved HTTP/1.1 client.
+//! A small, well-behaved client for HTTP/1.1 and HTTP/2, with TLS and without. Every name is this machine.
 //!
 //! It never repeats a request and never follows a redirect: a test must see what the gate did. For what no proper
 //! client would send, see [`crate::raw`].
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,18 +15,54 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tower_service::Service;
 
+use crate::authority::{Authority, Credentials};
 use crate::deadline::WAIT;
 use crate::payload::{self, Payload};
 
 /// An HTTP client with a connection pool of its own. Cloning shares the pool.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: legacy::Client<HttpConnector, Payload>,
+    inner: legacy::Client<HttpsConnector<HttpConnector<Here>>, Payload>,
+}
+
+/// What a client offers to speak over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2 alone.
+    Http2,
+}
+
+/// Looks names up: every one is this machine.
+#[derive(Debug, Clone)]
+struct Here;
+
+impl Service<Name> for Here {
+    type Response = std::iter::Once<SocketAddr>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        // The connector puts the URL's port in place of 0.
+        ready(Ok(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))))
+    }
 }
 
 impl Default for Client {
@@ -36,26 +74,50 @@ impl Default for Client {
 impl Client {
     /// A client that keeps connections open between requests.
     pub fn new() -> Self {
-        Self::over(HttpConnector::new(), usize::MAX)
+        Self::over(HttpConnector::new_with_resolver(Here), usize::MAX)
     }
 
     /// A client that opens a connection for every request.
     pub fn without_pool() -> Self {
-        Self::over(HttpConnector::new(), 0)
+        Self::over(HttpConnector::new_with_resolver(Here), 0)
     }
 
     /// A client that comes from a certain local address, such as `127.0.0.7`: another prefix for limits and bans.
     pub fn from_address(address: impl Into<IpAddr>) -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Here);
         connector.set_local_address(Some(address.into()));
         Self::over(connector, usize::MAX)
     }
 
-    fn over(mut connector: HttpConnector, idle_max: usize) -> Self {
+    /// A client that trusts this authority alone, and presents this certificate when it is asked for one. It opens a
+    /// connection for every request of HTTP/1.1.
+    pub fn secure(authority: &Authority, certificate: Option<&Credentials>, speaks: Speaks) -> Self {
+        let connector = HttpConnector::new_with_resolver(Here);
+        let tls = tls(Some(authority), certificate);
+        Self::over_tls(connector, if speaks == Speaks::Http1 { 0 } else { usize::MAX }, tls, speaks)
+    }
+
+    fn over(connector: HttpConnector<Here>, idle_max: usize) -> Self {
+        Self::over_tls(connector, idle_max, tls(None, None), Speaks::Http1)
+    }
+
+    fn over_tls(
+        mut connector: HttpConnector<Here>,
+        idle_max: usize,
+        tls: ClientConfig,
+        speaks: Speaks,
+    ) -> Self {
         connector.set_nodelay(true);
+        connector.enforce_http(false);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = match speaks {
+            Speaks::Http1 => builder.enable_http1().wrap_connector(connector),
+            Speaks::Http2 => builder.enable_http2().wrap_connector(connector),
+        };
         let inner = legacy::Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .pool_max_idle_per_host(idle_max)
+            .http2_only(speaks == Speaks::Http2)
             .build(connector);
         Self { inner }
     }
@@ -97,6 +159,24 @@ impl Client {
         *request.method_mut() = method;
         *request.uri_mut() = url.parse().unwrap_or_else(|e| panic!("`{url}` is no URL: {e}"));
         RequestBuilder { client: self.clone(), request, deadline: WAIT }
+    }
+}
+
+fn tls(authority: Option<&Authority>, certificate: Option<&Credentials>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    if let Some(authority) = authority {
+        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    match certificate {
+        None => builder.with_no_client_auth(),
+        Some(Credentials { certificate, key }) => {
+            let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+            builder
+                .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
+                .unwrap()
+        }
     }
 }
 

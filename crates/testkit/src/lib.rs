@@ -12,15 +12,19 @@
     reason = "test support: a panic is the failure report"
 )]
 
+pub mod authority;
 pub mod client;
 pub mod deadline;
+pub mod handshake;
 pub mod payload;
 pub mod process;
 pub mod raw;
 pub mod upstream;
 
-pub use client::{Answer, Client, OpenAnswer, RequestBuilder};
+pub use authority::{Authority, Credentials};
+pub use client::{Answer, Client, OpenAnswer, RequestBuilder, Speaks};
 pub use deadline::{WAIT, eventually, within};
+pub use handshake::{Agreed, Offer, shake};
 pub use payload::{Payload, pattern, pattern_crc32};
 pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
 pub use raw::{Ending, RawConnection, RawHead, RawUpstream};

@@ -114,6 +114,13 @@ impl GateBuilder {
         self
     }
 
+    /// Replaces a part of the configuration, which must be there.
+    pub fn replace(mut self, part: &str, with: &str) -> Self {
+        assert!(self.config.contains(part), "no `{part}` in the configuration");
+        self.config = self.config.replacen(part, with, 1);
+        self
+    }
+
     /// Makes `start` wait for another listener than the public one.
     pub fn expect_listener(mut self, name: &str) -> Self {
         if !self.launch.listeners.iter().any(|known| known == name) {
@@ -453,6 +460,9 @@ where
 }
 
 fn write_private(path: &Path, content: &[u8]) {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+    }
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     let mut file = file.unwrap_or_else(|e| panic!("{path:?}: {e}"));

@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
 use secrecy::SecretString;
 
 use super::self_made::{self, Keep};
+use super::watched::Watched;
 
 /// Longest secret that is read from a file, in bytes: an RSA key of 8192 bits in PEM fits.
 const SECRET_BYTES_MAX: u64 = 16 << 10;
@@ -24,23 +26,38 @@ const DEPTH_MAX: usize = 2;
 pub(crate) struct FileSurroundings {
     folder: PathBuf,
     keep: Keep,
+    /// Files and folders that were asked for.
+    asked: Mutex<Vec<PathBuf>>,
 }
 
 impl FileSurroundings {
     /// The surroundings of a configuration file, for whoever only looks at it.
     pub(crate) fn of(config: &Path) -> Self {
-        Self { folder: config.parent().unwrap_or(Path::new("")).to_owned(), keep: Keep::No }
+        let folder = config.parent().unwrap_or(Path::new("")).to_owned();
+        Self { folder, keep: Keep::No, asked: Mutex::default() }
     }
 
     /// The surroundings of a node that runs by this configuration file: what it must make, it keeps.
     pub(crate) fn of_node(config: &Path) -> Self {
         Self { keep: Keep::Yes, ..Self::of(config) }
     }
+
+    /// All files and folders that were asked for, as they look now.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched::now(self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// The path of what is asked for, which is remembered.
+    fn asked(&self, path: &Path) -> PathBuf {
+        let path = self.resolve(path);
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        path
+    }
 }
 
 impl Surroundings for FileSurroundings {
     fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem> {
-        let file = File::open(self.resolve(path)).map_err(problem)?;
+        let file = File::open(self.asked(path)).map_err(problem)?;
         // Asked of the open file, so that nobody can swap it in between.
         let metadata = file.metadata().map_err(problem)?;
         let mode = metadata.mode() & 0o7777;
@@ -63,7 +80,7 @@ impl Surroundings for FileSurroundings {
     }
 
     fn public_file(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
-        let file = File::open(self.resolve(path)).map_err(problem)?;
+        let file = File::open(self.asked(path)).map_err(problem)?;
         let mut bytes = Vec::new();
         let size = file.take(PUBLIC_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(problem)?;
         if size as u64 > PUBLIC_BYTES_MAX {
@@ -73,7 +90,7 @@ impl Surroundings for FileSurroundings {
     }
 
     fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
-        let root = self.resolve(folder);
+        let root = self.asked(folder);
         let mut found = Vec::new();
         collect(&root, Path::new(""), DEPTH_MAX, &mut found).map_err(problem)?;
         found.sort();

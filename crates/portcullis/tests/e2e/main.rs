@@ -18,3 +18,4 @@ mod gate;
 mod guard;
 mod operations;
 mod proxy;
+mod secure;

@@ -1,0 +1,82 @@
+//! Certificates of clients: a route asks for one of a named authority (NW-08).
+
+use portcullis_testkit::{Authority, Credentials, Speaks};
+
+use super::Secure;
+
+const ROUTES: &str = "[[application.test.route]]\nname = \"open\"\npath = \"/*\"\npublic = true\n\
+    [[application.test.route]]\nname = \"partners\"\npath = \"/partners/*\"\nclient_certificate = \"partners\"\n\
+    [[application.test.route]]\nname = \"staff\"\npath = \"/staff/*\"\npublic = true\nclient_certificate = \"staff\"\n\
+    [client_authority.partners]\nfile = \"partners.pem\"\n[client_authority.staff]\nfile = \"staff.pem\"\n";
+
+struct World {
+    secure: Secure,
+    partner: Credentials,
+    stranger: Credentials,
+    ended: Credentials,
+}
+
+async fn world() -> World {
+    let (partners, staff) = (Authority::new(), Authority::new());
+    let secure = Secure::with("", ROUTES, |builder| {
+        builder.file("partners.pem", partners.pem()).file("staff.pem", staff.pem())
+    });
+    World {
+        secure: secure.await,
+        partner: partners.certificate(&["client.partner.test"]),
+        stranger: Authority::new().certificate(&["client.partner.test"]),
+        ended: partners.expired_certificate(&["client.partner.test"]),
+    }
+}
+
+#[tokio::test]
+async fn only_a_certificate_of_the_routes_authority_reaches_the_upstream() {
+    let World { secure, partner, stranger, ended } = world().await;
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let url = |path| secure.url("shop.test", path);
+        let bare = secure.client(speaks);
+        assert_eq!(bare.get(url("/echo")).send().await.status, 200, "nobody is asked in vain");
+        assert_eq!(bare.get(url("/partners/1")).send().await.status, 403);
+        let partner = secure.client_with(&partner, speaks);
+        assert_eq!(partner.get(url("/partners/2")).send().await.status, 200);
+        assert_eq!(partner.get(url("/staff/3")).send().await.status, 403, "another authority's route");
+        for bad in [&stranger, &ended] {
+            let client = secure.client_with(bad, speaks);
+            // The handshake itself fails, or, where the client only sees it later, no answer comes.
+            assert!(client.get(url("/partners/4")).try_send().await.is_err());
+        }
+    }
+    for path in ["/partners/1", "/staff/3", "/partners/4"] {
+        assert!(secure.upstream.last_request(path).is_none(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_event_names_the_certificate_and_who_has_none_is_told_little() {
+    let World { secure, partner, .. } = world().await;
+    let client = secure.client_with(&partner, Speaks::Http1);
+    client.get(secure.url("shop.test", "/partners/1")).send().await;
+    let event = |event: &serde_json::Value| event["path"] == "/partners/1";
+    let event = secure.gate.wait_for_event(event, crate::gate::DEADLINE).await;
+    let said = event["decisions"].to_string();
+    assert!(said.contains("client certificate `CN="), "{said}");
+    let bare = secure.client(Speaks::Http1).get(secure.url("shop.test", "/partners/2")).send().await;
+    assert!(!bare.text().contains("certificate"), "{}", bare.text());
+}
+
+#[tokio::test]
+async fn over_plain_http_nobody_has_a_certificate() {
+    let partners = Authority::new();
+    let secure = Secure::with("", ROUTES, |builder| {
+        let builder = builder.replace("[listen.tls]", "plain_address = \"127.0.0.1:0\"\n[listen.tls]");
+        builder
+            .file("partners.pem", partners.pem())
+            .file("staff.pem", partners.pem())
+            .expect_listener("plain")
+    })
+    .await;
+    let url = format!("http://{}/partners/1", secure.gate.address("plain"));
+    let answer = portcullis_testkit::Client::new().get(url).header("host", "shop.test").send().await;
+    assert_ne!(answer.status, 200);
+    assert!(secure.upstream.last_request("/partners/1").is_none());
+}
