@@ -4,7 +4,6 @@
 //! when it is dropped, and it is dropped on every path there is: the last byte was sent, the client left, a stage
 //! panicked, the task was cut off at shutdown. So no path can forget it and none can tell it twice.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,6 +20,8 @@ use crate::refusal::Refusal;
 
 /// Decisions kept of one request: every stage may speak once or twice, a loop may not fill memory.
 const DECISIONS_MAX: usize = 40;
+/// Decisions of a usual request, so that there is one allocation for them.
+const DECISIONS_USUAL: usize = 12;
 /// Longest reason or detail, in bytes: an attacker chooses a part of some of them.
 const DETAIL_BYTES_MAX: usize = 256;
 
@@ -61,7 +62,7 @@ impl Story {
             blame: None,
             stage: Stage::Accept,
             reason: None,
-            decisions: Vec::new(),
+            decisions: Vec::with_capacity(DECISIONS_USUAL),
             bytes_in: 0,
             bytes_out: 0,
             duration_us: 0,
@@ -102,24 +103,24 @@ impl Story {
     }
 
     /// The stage let the request pass, for this reason.
-    pub(crate) fn pass(&mut self, detail: impl Into<Cow<'static, str>>) {
-        self.decide(Verdict::Pass, detail);
+    pub(crate) fn pass(&mut self, detail: impl AsRef<str>) {
+        self.decide(Verdict::Pass, detail.as_ref());
     }
 
     /// The stage only observes, and would have refused.
-    pub(crate) fn would_refuse(&mut self, detail: impl Into<Cow<'static, str>>) {
+    pub(crate) fn would_refuse(&mut self, detail: impl AsRef<str>) {
         self.tellers.metrics.would_refuse(self.event.stage);
-        self.decide(Verdict::WouldRefuse, detail);
+        self.decide(Verdict::WouldRefuse, detail.as_ref());
     }
 
     /// Something worth knowing.
-    pub(crate) fn note(&mut self, detail: impl Into<Cow<'static, str>>) {
-        self.decide(Verdict::Note, detail);
+    pub(crate) fn note(&mut self, detail: impl AsRef<str>) {
+        self.decide(Verdict::Note, detail.as_ref());
     }
 
-    fn decide(&mut self, verdict: Verdict, detail: impl Into<Cow<'static, str>>) {
+    fn decide(&mut self, verdict: Verdict, detail: &str) {
         if self.event.decisions.len() < DECISIONS_MAX {
-            let detail = bounded(&detail.into(), DETAIL_BYTES_MAX);
+            let detail = bounded(detail, DETAIL_BYTES_MAX);
             self.event.decisions.push(Decision { stage: self.event.stage, verdict, detail });
         }
     }
@@ -177,7 +178,7 @@ impl Story {
         self.event.outcome = if refusal.blame == Blame::Us { Outcome::Failed } else { Outcome::Refused };
         self.event.blame = Some(refusal.blame);
         self.event.reason = Some(bounded(&refusal.private, DETAIL_BYTES_MAX));
-        self.decide(Verdict::Refuse, refusal.private.clone());
+        self.decide(Verdict::Refuse, &refusal.private);
     }
 
     /// An answer with this status is on its way; until its body ends, the story counts as broken off by the client.
@@ -255,6 +256,10 @@ impl Drop for Story {
 /// At most `bytes_max` bytes of `text`, cut at a character. Control characters, and those that turn the direction of
 /// writing around, are made harmless: a log is read on terminals.
 fn bounded(text: &str, bytes_max: usize) -> Box<str> {
+    // Nearly all text is of this kind, and each request tells a dozen.
+    if text.len() <= bytes_max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
     let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let harmless = text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c });
     let mut kept = String::new();

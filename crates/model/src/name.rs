@@ -4,8 +4,9 @@
 //! lines and metric labels, so they must need no escaping anywhere.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 /// Longest name accepted, in bytes: names become metric labels and log fields.
@@ -43,9 +44,10 @@ fn check(text: &str) -> Result<(), NameError> {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(Box<str>);
+        ///
+        /// Cloning it copies no text: every request's event names what it was for.
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Reads a name, or says which rule of the grammar it breaks.
@@ -56,6 +58,12 @@ macro_rules! name {
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -100,11 +108,28 @@ impl RequestId {
         const RANDOM_MASK: u128 = (1 << 80) - 1;
         Self((u128::from(unix_ms) << 80) | (random & RANDOM_MASK))
     }
+
+    /// The id as ASCII text. Every request's is written four times: to both sides, into the trace and into its event.
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut nibbles = self.0;
+        let mut text = [0; 32];
+        for digit in text.iter_mut().rev() {
+            let nibble = (nibbles & 0xf) as u8;
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+            nibbles >>= 4;
+        }
+        text
+    }
+
+    /// The id's last 64 bits, all of them random.
+    pub fn tail(self) -> u64 {
+        self.0 as u64
+    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(std::str::from_utf8(&self.to_hex()).unwrap_or_default())
     }
 }
 
@@ -115,8 +140,8 @@ impl fmt::Debug for RequestId {
 }
 
 impl Serialize for RequestId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.to_hex()).unwrap_or_default())
     }
 }
 
@@ -139,5 +164,12 @@ mod tests {
         let late = RequestId::from_parts(2, 0).to_string();
         assert!(early < late);
         assert_eq!(late.len(), 32);
+    }
+
+    #[test]
+    fn a_request_id_is_lower_case_hex() {
+        let id = RequestId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(id.to_string(), "0123456789abcdef0011223344556677");
+        assert_eq!(id.tail(), 0x0011_2233_4455_6677);
     }
 }

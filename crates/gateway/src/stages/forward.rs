@@ -75,7 +75,7 @@ pub(crate) async fn send(
     let took = clock.monotonic().since(began);
     story.upstream_took(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     let response = asked.map_err(|failure| failure.refusal)?;
-    story.pass(response.status().as_str().to_owned());
+    story.pass(response.status().as_str());
     Ok(Answer { response, method: outbound.method })
 }
 
@@ -204,18 +204,18 @@ fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -
     put(&mut headers, "x-forwarded-for", &hops);
     headers.insert(HeaderName::from_static("x-forwarded-host"), host);
     put(&mut headers, "x-forwarded-proto", client.scheme.as_str());
-    put(&mut headers, "x-portcullis-request-id", &story.id().to_string());
+    put(&mut headers, "x-portcullis-request-id", story.id().to_hex());
     if let Principal::ApiKey(key) = permit.principal() {
         let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();
-        put(&mut headers, "x-portcullis-user", &key.owner);
-        put(&mut headers, "x-portcullis-roles", &roles.join(","));
-        put(&mut headers, "x-portcullis-permissions", &key.permissions.to_string());
+        put(&mut headers, "x-portcullis-user", key.owner.as_bytes());
+        put(&mut headers, "x-portcullis-roles", roles.join(","));
+        put(&mut headers, "x-portcullis-permissions", key.permissions.to_string());
     }
     Outbound { method, path_and_query, headers }
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn put(headers: &mut HeaderMap, name: &'static str, value: impl AsRef<[u8]>) {
+    if let Ok(value) = HeaderValue::from_bytes(value.as_ref()) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }

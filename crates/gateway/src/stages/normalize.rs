@@ -7,8 +7,8 @@
 //! What the bytes of a head may look like at all was judged before, see [`crate::strict`]; here it is about what they mean.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::Authority;
-use http::{Method, Version, request};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use portcullis_access::patterns::Pattern;
 use portcullis_model::Stage;
@@ -95,7 +95,7 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     let Arrived { mut head, body, channel } = arrived;
     story.enter(Stage::Normalize);
     let bounds = &scope.live.snapshot.bounds;
-    if head.uri.to_string().len() > bounds.target_bytes_max {
+    if target_bytes(&head.uri) > bounds.target_bytes_max {
         return Err(Refusal::target_too_long("the target is longer than `bounds.target_bytes_max`"));
     }
     if !METHODS.contains(&head.method) {
@@ -137,6 +137,16 @@ fn one_server(scope: Scope<'_>, channel: &Channel, host: &str) -> Result<(), Ref
         }
         _ => Ok(()),
     }
+}
+
+/// How long the target is as it was sent, without the `://` of an absolute one.
+fn target_bytes(uri: &Uri) -> usize {
+    let parts = [
+        uri.scheme_str(),
+        uri.authority().map(Authority::as_str),
+        uri.path_and_query().map(PathAndQuery::as_str),
+    ];
+    parts.into_iter().flatten().map(str::len).sum()
 }
 
 /// One `Host`, and an absolute target that agrees with it (RFC 9112 §3.2).
@@ -319,9 +329,8 @@ fn trace(headers: &mut HeaderMap, story: &mut Story) {
         story.saw_trace(trace);
         return;
     }
-    let mut random = [0; 8];
-    story.tellers().entropy.fill(&mut random);
-    let (trace, span) = (story.id().to_string(), u64::from_be_bytes(random).max(1));
+    // The trace gets the request's id, and its first span the random part of it: both need to be unique and no more.
+    let (trace, span) = (story.id().to_string(), story.id().tail().max(1));
     let begun = HeaderValue::from_str(&format!("00-{trace}-{span:016x}-00"));
     headers.remove(TRACESTATE);
     if let Ok(begun) = begun {

@@ -116,7 +116,7 @@ impl Reply {
     /// The answer as it is sent; the story ends with it.
     pub(crate) fn told_by(self, mut story: Story) -> Response<Told> {
         let (mut head, body) = self.response.into_parts();
-        if let Ok(id) = HeaderValue::from_str(&story.id().to_string()) {
+        if let Ok(id) = HeaderValue::from_bytes(&story.id().to_hex()) {
             head.headers.insert(REQUEST_ID, id);
         }
         story.answering(head.status);

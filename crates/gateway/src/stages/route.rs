@@ -30,7 +30,7 @@ pub(crate) fn find(scope: Scope<'_>, request: &Request, story: &mut Story) -> Re
     story.saw_target(&application.name, None);
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
     story.saw_target(&application.name, Some(&route.name));
-    story.pass(route.name.to_string());
+    story.pass(route.name.as_str());
     Ok(Target { application: Arc::clone(application), route: Arc::clone(route) })
 }
 

@@ -1,15 +1,13 @@
 //! Everything that goes to the log, written by one thread so that no request waits for a slow terminal or pipe.
 //!
-//! The queue is bounded. When its reader is too slow, lines are lost and the log and the metrics say how many; the
-//! journal's issue brings events that are never lost. The process's own messages take the same way: one that waited for
-//! its reader would hold a thread that serves requests, and an attacker who fills the log could stop the gate with it.
+//! Lines wait in one text of bounded length. When its reader is too slow, lines are lost and the log and the metrics say
+//! how many; the journal's issue brings events that are never lost. The process's own messages take the same way: one
+//! that waited for its reader would hold a thread that serves requests, and an attacker who fills the log could stop the
+//! gate with it.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_contract::ports::{EventLost, Events};
@@ -19,15 +17,18 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::log::{Colour, Form};
 
-/// Lines waiting to be written: some ten megabytes at most.
-const LINES_WAITING_MAX: usize = 8192;
+/// Text waiting to be written, in bytes. As much again may be in the writer's hands.
+const WAITING_BYTES_MAX: usize = 4 << 20;
 
-/// Bytes that are written at once, or a line more.
-const WRITTEN_BYTES: usize = 64 << 10;
+/// Text that is kept for reuse, in bytes: what a burst or a slow reader needed beyond that is given back.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a usual event, so that there is one allocation for it.
+const EVENT_BYTES_USUAL: usize = 1024;
 
 /// How long lines gather after some were written. Were the writer woken for each of them, that alone would be a fifth
 /// of what a request costs.
-const GATHERING: Duration = Duration::from_millis(1);
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// How long the end waits for the log's reader: a reader that has stalled must not keep the process from ending.
 const LAST_LINES_MAX: Duration = Duration::from_secs(2);
@@ -36,32 +37,56 @@ const LAST_LINES_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct EventLog {
     form: Form,
     lines: Lines,
-    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Where lines wait for the writer.
 #[derive(Clone)]
-pub(crate) struct Lines {
-    queue: SyncSender<Line>,
-    lost: Arc<AtomicU64>,
+pub(crate) struct Lines(Arc<Shared>);
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// The writer has something to do, or has done its last.
+    changed: Condvar,
 }
 
-enum Line {
-    /// A line to write.
-    Text(String),
-    /// Nothing more will come.
-    Last,
+/// What lies between those who put lines and the one who writes them.
+struct Waiting {
+    text: Vec<u8>,
+    /// Lines that found no room since the last writing.
+    lost: u64,
+    writer: Writer,
+    state: State,
+}
+
+/// Whether the writer must be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// It waits for a line.
+    Asleep,
+    /// It writes, or lets lines gather.
+    Busy,
+}
+
+/// How far the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Lines are taken.
+    Open,
+    /// None are; the writer still writes what waits.
+    Ending,
+    /// All was written.
+    Ended,
 }
 
 impl EventLog {
     /// Begins to write.
     pub(crate) fn begin(form: Form) -> std::io::Result<Self> {
-        let (queue, waiting) = sync_channel(LINES_WAITING_MAX);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&lost);
+        let waiting = Waiting { text: Vec::new(), lost: 0, writer: Writer::Busy, state: State::Open };
+        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), changed: Condvar::new() });
+        let lines = Lines(Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("event-log".into());
-        let writer = thread.spawn(move || write_all(form, &waiting, &counted))?;
-        Ok(Self { form, lines: Lines { queue, lost }, writer: Mutex::new(Some(writer)) })
+        thread.spawn(move || shared.write_all(form))?;
+        Ok(Self { form, lines })
     }
 
     /// Where other lines for the same log can be put.
@@ -75,24 +100,19 @@ impl EventLog {
             Form::Json => json!({"kind": "listening", "listener": listener, "address": address}).to_string(),
             Form::Text(colour) => format!("{} {listener}: http://{address}", colour.paint(36, "listening")),
         };
-        let _ = self.lines.put(line);
+        let _ = self.lines.put(line.into_bytes());
     }
 
     /// Writes what is waiting and ends, in bounded time. Later lines are lost.
     pub(crate) fn end(&self) {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(writer) = writer else { return };
-        let (done, ended) = sync_channel(1);
-        let queue = self.lines.queue.clone();
-        // Apart, because both the full queue and the writer wait for whoever reads the log.
-        let ending = std::thread::Builder::new().name("event-log-end".into()).spawn(move || {
-            let _ = queue.send(Line::Last);
-            let _ = writer.join();
-            let _ = done.send(());
-        });
-        if ending.is_ok() {
-            let _ = ended.recv_timeout(LAST_LINES_MAX);
+        let shared = &self.lines.0;
+        let mut waiting = shared.lock();
+        if waiting.state == State::Open {
+            waiting.state = State::Ending;
+            shared.changed.notify_all();
         }
+        let still_writes = |waiting: &mut Waiting| waiting.state != State::Ended;
+        let _ = shared.changed.wait_timeout_while(waiting, LAST_LINES_MAX, still_writes);
     }
 }
 
@@ -104,12 +124,21 @@ impl Drop for EventLog {
 }
 
 impl Lines {
-    /// Puts a line into the queue, or counts it as lost when that is full.
-    fn put(&self, line: String) -> Result<(), EventLost> {
-        self.queue.try_send(Line::Text(line)).map_err(|_| {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            EventLost
-        })
+    /// Lets a line wait for the writer, or counts it as lost when too much waits already.
+    fn put(&self, mut line: Vec<u8>) -> Result<(), EventLost> {
+        line.push(b'\n');
+        let mut waiting = self.0.lock();
+        if waiting.state != State::Open || waiting.text.len() + line.len() > WAITING_BYTES_MAX {
+            waiting.lost += 1;
+            return Err(EventLost);
+        }
+        waiting.text.extend_from_slice(&line);
+        let was = std::mem::replace(&mut waiting.writer, Writer::Busy);
+        drop(waiting);
+        if was == Writer::Asleep {
+            self.0.changed.notify_all();
+        }
+        Ok(())
     }
 }
 
@@ -140,10 +169,10 @@ impl Write for Message {
 
 impl Drop for Message {
     fn drop(&mut self) {
-        let text = String::from_utf8_lossy(&self.bytes);
-        let line = text.trim_end_matches('\n');
+        let mut line = std::mem::take(&mut self.bytes);
+        line.truncate(line.trim_ascii_end().len());
         if !line.is_empty() {
-            let _ = self.lines.put(line.to_owned());
+            let _ = self.lines.put(line);
         }
     }
 }
@@ -151,47 +180,61 @@ impl Drop for Message {
 impl Events for EventLog {
     fn record(&self, event: &RequestEvent) -> Result<(), EventLost> {
         let line = match self.form {
-            Form::Json => serde_json::to_string(event).map_err(|_| EventLost)?,
-            Form::Text(colour) => for_people(event, colour),
+            Form::Json => {
+                let mut line = Vec::with_capacity(EVENT_BYTES_USUAL);
+                serde_json::to_writer(&mut line, event).map_err(|_| EventLost)?;
+                line
+            }
+            Form::Text(colour) => for_people(event, colour).into_bytes(),
         };
         self.lines.put(line)
     }
 }
 
-fn write_all(form: Form, lines: &Receiver<Line>, lost: &AtomicU64) {
-    let mut text = Vec::new();
-    let mut go_on = true;
-    while go_on && let Ok(first) = lines.recv() {
-        text.clear();
-        go_on = gather(first, lines, &mut text);
-        // Locked for these lines only: what a command says goes the same way.
-        let _ = std::io::stderr().lock().write_all(&text);
-        let missing = lost.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            let said = match form {
-                Form::Json => json!({"kind": "events_lost", "count": missing}).to_string(),
-                Form::Text(colour) => format!("{} {missing} lines", colour.paint(31, "lost")),
-            };
-            let _ = writeln!(std::io::stderr().lock(), "{said}");
-        }
-        if go_on {
-            std::thread::park_timeout(GATHERING);
-        }
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Adds `first` and what waits behind it to `text`; whether more may come.
-fn gather(first: Line, lines: &Receiver<Line>, text: &mut Vec<u8>) -> bool {
-    let mut next = Some(first);
-    while let Some(Line::Text(line)) = next {
-        text.extend_from_slice(line.as_bytes());
-        text.push(b'\n');
-        if text.len() >= WRITTEN_BYTES {
-            return true;
+    /// The writer's whole life: it writes what waits, lets more gather, and sleeps when there is nothing.
+    fn write_all(&self, form: Form) {
+        let mut text = Vec::new();
+        while let Some(lost) = self.take(&mut text) {
+            // Locked for these lines only: what a command says goes the same way.
+            let _ = io::stderr().lock().write_all(&text);
+            if lost > 0 {
+                let said = match form {
+                    Form::Json => json!({"kind": "events_lost", "count": lost}).to_string(),
+                    Form::Text(colour) => format!("{} {lost} lines", colour.paint(31, "lost")),
+                };
+                let _ = writeln!(io::stderr().lock(), "{said}");
+            }
+            text.clear();
+            text.shrink_to(KEPT_BYTES_MAX);
+            let open = |waiting: &mut Waiting| waiting.state == State::Open;
+            let _ = self.changed.wait_timeout_while(self.lock(), GATHERING, open);
         }
-        next = lines.try_recv().ok();
+        self.lock().state = State::Ended;
+        self.changed.notify_all();
     }
-    next.is_none()
+
+    /// Swaps what waits into `text`, which is empty, and says how many lines were lost; sleeps until there is something.
+    /// `None` when nothing more will come.
+    fn take(&self, text: &mut Vec<u8>) -> Option<u64> {
+        let mut waiting = self.lock();
+        loop {
+            let lost = std::mem::take(&mut waiting.lost);
+            if lost > 0 || !waiting.text.is_empty() {
+                std::mem::swap(&mut waiting.text, text);
+                return Some(lost);
+            }
+            if waiting.state != State::Open {
+                return None;
+            }
+            waiting.writer = Writer::Asleep;
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 /// One line that a person can follow while trying things out.
