@@ -19,6 +19,7 @@ pub mod handshake;
 pub mod payload;
 pub mod process;
 pub mod raw;
+pub mod recorder;
 pub mod upstream;
 
 pub use authority::{Authority, Credentials};
@@ -28,4 +29,5 @@ pub use handshake::{Agreed, Offer, shake};
 pub use payload::{Payload, pattern, pattern_crc32};
 pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
 pub use raw::{Ending, RawConnection, RawHead, RawUpstream};
+pub use recorder::Recorder;
 pub use upstream::{SeenRequest, Upstream};

@@ -227,12 +227,14 @@ impl Gate {
 
     /// The events of requests, in the order in which they ended.
     pub fn events(&self) -> Vec<Value> {
+        self.events_after(0)
+    }
+
+    /// The events of requests that are not among the first `line_count` lines.
+    pub fn events_after(&self, line_count: usize) -> Vec<Value> {
         let lines = self.log.lines.lock().unwrap();
-        lines
-            .iter()
-            .filter(|line| line.kind() == Some("request"))
-            .filter_map(|line| line.json.clone())
-            .collect()
+        let of_requests = lines.iter().skip(line_count).filter(|line| line.kind() == Some("request"));
+        of_requests.filter_map(|line| line.json.clone()).collect()
     }
 
     /// Waits for a request's event, past ones included; panics with the last lines of the log when none comes.

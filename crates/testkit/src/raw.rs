@@ -135,17 +135,56 @@ impl RawConnection {
         while head.status < 200 {
             head = self.read_head().await;
         }
-        let body = if matches!(head.status, 204 | 304) {
-            Vec::new()
-        } else if head.field("transfer-encoding").is_some() {
+        let body = match head.status {
+            204 | 304 => Vec::new(),
+            _ => self.read_body(&head).await,
+        };
+        (head, body)
+    }
+
+    /// Reads answers until the other side ends the connection in order or by a reset; panics at the deadline. To
+    /// `HEAD` there is no body, so the caller says which answers those are, counted from 0.
+    pub async fn read_answers(&mut self, to_head: &[usize]) -> Vec<(RawHead, Vec<u8>)> {
+        let mut answers = Vec::new();
+        while !self.is_at_end().await {
+            let head = self.read_head().await;
+            let body = match head.status {
+                100..200 => continue,
+                204 | 304 => Vec::new(),
+                _ if to_head.contains(&answers.len()) => Vec::new(),
+                _ => self.read_body(&head).await,
+            };
+            answers.push((head, body));
+        }
+        answers
+    }
+
+    /// Whether something came, or the other side has ended the connection; waits for nothing.
+    pub fn has_something_to_read(&mut self) -> bool {
+        !self.kept.is_empty() || self.stream.try_read_buf(&mut self.kept).is_ok()
+    }
+
+    /// Whether the other side has ended the connection and nothing is left to read.
+    async fn is_at_end(&mut self) -> bool {
+        if !self.kept.is_empty() {
+            return false;
+        }
+        match self.receive().await {
+            Ok(bytes) => bytes == 0,
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => panic!("neither an answer nor an end"),
+            Err(_reset) => true,
+        }
+    }
+
+    async fn read_body(&mut self, head: &RawHead) -> Vec<u8> {
+        if head.field("transfer-encoding").is_some() {
             self.read_chunks().await
         } else if let Some(length) = head.field("content-length") {
             let length = length.parse().expect("a length is a number");
             self.read_exact(length).await
         } else {
             self.read_to_end().await.0
-        };
-        (head, body)
+        }
     }
 
     /// Reads whatever comes until the other side ends the connection or the deadline passes.

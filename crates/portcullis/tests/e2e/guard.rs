@@ -14,4 +14,4 @@ mod roles;
 mod secrecy;
 mod world;
 
-pub(crate) use world::{World, config, key};
+pub(crate) use world::{World, before, config, key};

@@ -19,3 +19,4 @@ mod guard;
 mod operations;
 mod proxy;
 mod secure;
+mod smuggling;

@@ -72,6 +72,11 @@ fn route(declared: &str) -> String {
     header + &settings.replace(';', "\n")
 }
 
+/// A gate before that upstream, with the configuration in the short form of [`config`].
+pub(crate) fn before(upstream: &str, short: &str) -> GateBuilder {
+    Gate::builder(binary()).file(HASH_KEY_FILE, HASH_KEY).config(&config(upstream, short))
+}
+
 /// A running gate with what stands behind and before it.
 pub(crate) struct World {
     pub(crate) gate: Gate,
@@ -88,8 +93,7 @@ impl World {
     /// The same, with more around it, such as secrets in files and variables.
     pub(crate) async fn start_with(short: &str, more: impl FnOnce(GateBuilder) -> GateBuilder) -> Self {
         let upstream = Upstream::start().await;
-        let builder = Gate::builder(binary()).file(HASH_KEY_FILE, HASH_KEY);
-        let gate = more(builder.config(&config(&upstream.url(), short))).start().await;
+        let gate = more(before(&upstream.url(), short)).start().await;
         Self { gate, upstream, client: Client::new() }
     }
 
