@@ -8,6 +8,7 @@ mod address;
 mod application;
 mod callers;
 mod certificate;
+mod certificate_file;
 mod choice;
 mod headers;
 mod keys;
@@ -28,6 +29,7 @@ mod tests;
 mod time;
 mod tls;
 mod tree;
+mod upstream;
 mod word;
 
 use std::path::Path;

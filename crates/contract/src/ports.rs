@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_model::{Monotonic, RequestEvent};
+use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 
 use crate::Snapshot;
@@ -64,6 +65,8 @@ pub trait Surroundings {
     fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem>;
     /// The certificate that this node makes for itself and these hosts, kept below the state directory.
     fn self_made(&self, state_directory: &Path, hosts: &[String]) -> Result<SelfMade, FileProblem>;
+    /// The certificates of the authorities that this system trusts; or, in the system's words, why there are none.
+    fn system_authorities(&self) -> Result<Vec<CertificateDer<'static>>, String>;
     /// The value of an environment variable, when it is set.
     fn variable(&self, name: &str) -> Option<SecretString>;
     /// Makes a path of the configuration absolute: relative ones count from the configuration file's folder.

@@ -18,9 +18,11 @@ use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
 use portcullis_access::suspicion::BanRule;
 use portcullis_model::{ApplicationName, RouteName};
+use rustls_pki_types::ServerName;
 
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 
+use crate::certificate::{Authorities, Identity};
 use crate::path::PathPattern;
 pub use tls::{Certificate, ClientAuthority, Origin, Tls, TlsVersion};
 
@@ -200,6 +202,8 @@ impl HostPattern {
 pub struct Upstream {
     /// Base addresses such as `http://127.0.0.1:3000`, without a path. Never empty.
     pub servers: Vec<Uri>,
+    /// How the servers whose scheme is `https` are known; `None` when there are none.
+    pub tls: Option<UpstreamTls>,
     /// Time to open a connection.
     pub connect_timeout: Duration,
     /// Idle connections kept per server.
@@ -212,6 +216,26 @@ pub struct Upstream {
     pub breaker: BreakerRule,
     /// Of a hundred safe requests, how many may be tried a second time; 0 switches retries off.
     pub retry_percent: u32,
+}
+
+/// TLS to the servers of an upstream. Their certificates are always verified.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamTls {
+    /// Who may vouch for the servers' certificates.
+    pub authorities: Authorities,
+    /// What the certificates must be for; `None` for the host in each server's address.
+    pub server_name: Option<ServerName<'static>>,
+    /// How the servers know the gate, when they ask.
+    pub identity: Option<Identity>,
+    /// The oldest version that is spoken.
+    pub minimum_version: TlsVersion,
+}
+
+impl UpstreamTls {
+    /// Nothing but who may vouch for the servers.
+    pub fn with(authorities: Authorities) -> Self {
+        Self { authorities, server_name: None, identity: None, minimum_version: TlsVersion::Tls12 }
+    }
 }
 
 /// An active health check.

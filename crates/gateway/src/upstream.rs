@@ -1,26 +1,28 @@
 //! Upstreams: which server is asked, over which connection, and when it is left in peace.
 //!
-//! [`Upstreams`] outlives reloads: a server whose settings did not change keeps its connections, its breaker and its
-//! health. The decisions (breaker, retry budget) are pure machines in their own files.
+//! [`Upstreams`] outlives reloads: a server whose settings did not change keeps its connections and its health, and its
+//! breaker in any case. The decisions (breaker, retry budget) are pure machines in their own files.
 
 mod breaker;
 mod connector;
 mod health;
 mod retry;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use http::Uri;
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use portcullis_contract::Snapshot;
-use portcullis_contract::snapshot::{Application, BreakerRule, Upstream};
+use portcullis_contract::snapshot::{Application, BreakerRule, Upstream, UpstreamTls};
 use portcullis_model::{ApplicationName, Monotonic};
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, with_causes};
 use crate::gate::Tellers;
 use breaker::{Breaker, Gap};
 use connector::Connector;
@@ -32,14 +34,27 @@ const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Every server known, by what its connections depend on.
 pub(crate) struct Upstreams {
     tellers: Arc<Tellers>,
-    known: Mutex<HashMap<ServerKey, Weak<Server>>>,
+    known: Mutex<Known>,
     retries: Mutex<HashMap<ApplicationName, Arc<RetryBudget>>>,
+}
+
+#[derive(Default)]
+struct Known {
+    servers: HashMap<ServerKey, Weak<Server>>,
+    circuits: HashMap<Address, Weak<Circuit>>,
+}
+
+/// Where an application's server is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Address {
+    application: ApplicationName,
+    base: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct ServerKey {
-    application: ApplicationName,
-    base: String,
+    address: Address,
+    tls: Option<UpstreamTls>,
     connect_timeout: Duration,
     idle_connections_max: usize,
     idle_timeout: Duration,
@@ -61,10 +76,16 @@ pub(crate) struct Pool {
 /// One server of an upstream.
 pub(crate) struct Server {
     base: Uri,
-    pub(crate) client: Client<Connector, RequestBody>,
-    breaker: Mutex<Breaker>,
+    client: Client<Connector, RequestBody>,
+    circuit: Arc<Circuit>,
     healthy: AtomicBool,
-    /// When it last answered anything, in nanoseconds of the monotonic clock.
+}
+
+/// What requests have taught about a server, however its connections are made.
+#[derive(Default)]
+struct Circuit {
+    breaker: Mutex<Breaker>,
+    /// When the server last answered anything, in nanoseconds of the monotonic clock.
     answered: AtomicU64,
 }
 
@@ -75,6 +96,13 @@ pub(crate) enum NoAnswer {
     Unreachable,
     /// The connection broke, or time ran out. Perhaps only this request is to blame.
     Silent,
+}
+
+/// Why a server gave no answer to a request.
+pub(crate) struct Unanswered {
+    pub(crate) how: NoAnswer,
+    /// For the operator.
+    pub(crate) why: String,
 }
 
 /// Leave to ask one server once. Its outcome must be told, or the breaker learns nothing.
@@ -96,7 +124,8 @@ impl Upstreams {
     /// The pools for a Snapshot; servers that are already known are kept as they are.
     pub(crate) fn pools_for(&self, snapshot: &Snapshot) -> Pools {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, server| server.strong_count() > 0);
+        known.servers.retain(|_, server| server.strong_count() > 0);
+        known.circuits.retain(|_, circuit| circuit.strong_count() > 0);
         let pool = |application: &Arc<Application>| {
             let servers = application.upstream.servers.iter();
             let servers = servers.map(|base| self.server(&mut known, application, base)).collect();
@@ -108,29 +137,27 @@ impl Upstreams {
         Pools(snapshot.applications.iter().map(pool).collect())
     }
 
-    fn server(
-        &self,
-        known: &mut HashMap<ServerKey, Weak<Server>>,
-        application: &Application,
-        base: &Uri,
-    ) -> Arc<Server> {
+    fn server(&self, known: &mut Known, application: &Application, base: &Uri) -> Arc<Server> {
         let upstream = &application.upstream;
+        let address = Address { application: application.name.clone(), base: base.to_string() };
         let key = ServerKey {
-            application: application.name.clone(),
-            base: base.to_string(),
+            address: address.clone(),
+            tls: upstream.tls.clone().filter(|_| base.scheme_str() == Some("https")),
             connect_timeout: upstream.connect_timeout,
             idle_connections_max: upstream.idle_connections_max,
             idle_timeout: upstream.idle_timeout,
             health: upstream.health.as_ref().map(|h| (h.path.clone(), h.interval, h.timeout)),
         };
-        if let Some(server) = known.get(&key).and_then(Weak::upgrade) {
+        if let Some(server) = known.servers.get(&key).and_then(Weak::upgrade) {
             return server;
         }
-        let server = Arc::new(Server::new(base.clone(), upstream, &self.tellers));
+        let circuit = known.circuits.get(&address).and_then(Weak::upgrade).unwrap_or_default();
+        known.circuits.insert(address, Arc::downgrade(&circuit));
+        let server = Arc::new(Server::new(base.clone(), upstream, circuit, &self.tellers));
         if let Some(check) = &upstream.health {
             health::watch(&server, check.clone());
         }
-        known.insert(key, Arc::downgrade(&server));
+        known.servers.insert(key, Arc::downgrade(&server));
         server
     }
 
@@ -193,31 +220,34 @@ impl Pool {
 }
 
 impl Server {
-    fn new(base: Uri, upstream: &Upstream, tellers: &Arc<Tellers>) -> Self {
-        let connector = Connector::new(upstream.connect_timeout, tellers);
+    fn new(base: Uri, upstream: &Upstream, circuit: Arc<Circuit>, tellers: &Arc<Tellers>) -> Self {
+        let connector = Connector::new(&base, upstream, tellers);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(upstream.idle_timeout)
             .pool_max_idle_per_host(upstream.idle_connections_max)
             .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
             .build(connector);
-        Self {
-            base,
-            client,
-            breaker: Mutex::new(Breaker::default()),
-            healthy: AtomicBool::new(true),
-            answered: AtomicU64::new(0),
-        }
+        Self { base, client, circuit, healthy: AtomicBool::new(true) }
+    }
+
+    /// Sends a request over a connection to this server, and waits for the head of the answer.
+    pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
+        self.client.request(request).await.map_err(|error| {
+            let unreachable = error.is_connect() || tls::refused_late(&error);
+            let how = if unreachable { NoAnswer::Unreachable } else { NoAnswer::Silent };
+            Unanswered { how, why: with_causes(&error) }
+        })
     }
 
     /// The server answered a request. A health check says less: a server may answer it and nothing else.
     fn answered(&self, now: Monotonic) {
-        self.answered.store(now.0, Ordering::Relaxed);
+        self.circuit.answered.store(now.0, Ordering::Relaxed);
         self.breaker(|breaker| (breaker.succeeded(), ()));
     }
 
     fn breaker<T>(&self, step: impl FnOnce(Breaker) -> (Breaker, T)) -> T {
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breaker = self.circuit.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         let (next, said) = step(*breaker);
         *breaker = next;
         said
@@ -225,7 +255,7 @@ impl Server {
 
     /// Whether a request could be sent now, without claiming the chance.
     fn may_serve(&self, now: Monotonic) -> bool {
-        let breaker = *self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = *self.circuit.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         self.healthy.load(Ordering::Relaxed) && !breaker.is_open(now)
     }
 
@@ -244,8 +274,8 @@ impl Server {
 
 impl Attempt {
     /// The server to ask.
-    pub(crate) fn server(&self) -> &Server {
-        &self.server
+    pub(crate) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
     }
 
     /// The server answered, whatever it said.
@@ -257,7 +287,7 @@ impl Attempt {
     /// The server gave no answer. A silence counts only when the server has answered nobody meanwhile: else one client
     /// could shut out all others with a few requests that the server is slow with or breaks off.
     pub(crate) fn failed(&mut self, how: NoAnswer, now: Monotonic) {
-        let answers_others = self.server.answered.load(Ordering::Relaxed) >= self.began.0;
+        let answers_others = self.server.circuit.answered.load(Ordering::Relaxed) >= self.began.0;
         if how == NoAnswer::Silent && answers_others {
             return;
         }

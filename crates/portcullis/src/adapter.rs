@@ -13,7 +13,7 @@ use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
-pub(crate) use surroundings::{FileSurroundings, read_config};
+pub(crate) use surroundings::{FileSurroundings, read_config, system_authorities};
 pub(crate) use watched::Watched;
 
 /// The machine's clocks.

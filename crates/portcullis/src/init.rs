@@ -13,8 +13,10 @@ use jiff::Timestamp;
 use portcullis_contract::config::{self, Sample};
 use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
 use portcullis_contract::{Diagnostic, compile};
+use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 
+use crate::adapter::system_authorities;
 use crate::cli::InitArguments;
 use crate::{Exit, log};
 
@@ -61,6 +63,11 @@ fn sample(arguments: &InitArguments) -> anyhow::Result<String> {
     let compiled = compile(&text, "portcullis.toml", &KeyPromised, Timestamp::MIN);
     match compiled.err().unwrap_or_default().first() {
         None => Ok(text),
+        Some(Diagnostic { message, help: Some(help), .. })
+            if message.contains("authorities of this system") =>
+        {
+            bail!("`--upstream {upstream}`: {message}; {help}")
+        }
         Some(Diagnostic { key, .. }) if key.contains("upstream.servers") => bail!(
             "`--upstream {upstream}` is where the gate itself would listen; give the gate another address, such as \
              `--listen {}:{}`",
@@ -90,6 +97,10 @@ impl Surroundings for KeyPromised {
 
     fn self_made(&self, _: &Path, _: &[String]) -> Result<SelfMade, FileProblem> {
         Err(FileProblem::Missing)
+    }
+
+    fn system_authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        system_authorities()
     }
 
     fn variable(&self, _: &str) -> Option<SecretString> {

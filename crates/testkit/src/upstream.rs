@@ -1,4 +1,5 @@
-//! A real HTTP/1.1 server in the test's process, on a port of its own, that records what it is asked.
+//! A real HTTP server in the test's process, on a port of its own, that records what it is asked. It speaks HTTP/1.1 or,
+//! where told, HTTP/2; in the clear or over TLS.
 //!
 //! The path chooses the behaviour (see [`behaviour`] for the list), so one server serves all tests. Read next:
 //! [`behaviour`].
@@ -12,12 +13,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use crate::deadline::{WAIT, eventually, within};
 pub use seen::SeenRequest;
@@ -26,16 +30,28 @@ pub use seen::SeenRequest;
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
 /// The server. Dropping it closes its port and its connections.
-#[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
     state: Arc<State>,
     accepting: JoinHandle<()>,
 }
 
+/// What is spoken on a connection.
+#[derive(Clone)]
+enum Spoken {
+    /// HTTP/1.1 in the clear.
+    Http1,
+    /// HTTP/2 in the clear, which the client must know (RFC 9113 §3.3).
+    Http2,
+    /// TLS; ALPN says what is spoken above it.
+    Tls(TlsAcceptor),
+}
+
 /// What the server's connections share.
-#[derive(Debug)]
 struct State {
+    spoken: Spoken,
+    /// How many connections spoke TLS to its end of the handshake.
+    secured: AtomicU64,
     seen: Mutex<seen::Seen>,
     connections_open: AtomicUsize,
     connections_total: AtomicU64,
@@ -49,9 +65,25 @@ struct State {
 impl Upstream {
     /// Starts a server on a free port of 127.0.0.1.
     pub async fn start() -> Self {
+        Self::speaking(Spoken::Http1).await
+    }
+
+    /// Starts a server that speaks HTTP/2 in the clear and nothing else.
+    pub async fn start_http2() -> Self {
+        Self::speaking(Spoken::Http2).await
+    }
+
+    /// Starts a server that speaks TLS, and above it what ALPN says.
+    pub async fn start_tls(config: Arc<ServerConfig>) -> Self {
+        Self::speaking(Spoken::Tls(config.into())).await
+    }
+
+    async fn speaking(spoken: Spoken) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let state = Arc::new(State {
+            spoken,
+            secured: AtomicU64::new(0),
             seen: Mutex::default(),
             connections_open: AtomicUsize::new(0),
             connections_total: AtomicU64::new(0),
@@ -70,7 +102,8 @@ impl Upstream {
 
     /// Its base address, without a slash at the end: what `upstream` in a configuration takes.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if matches!(self.state.spoken, Spoken::Tls(_)) { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The last 10,000 requests in the order in which their heads came; one that is still being received is among
@@ -97,6 +130,11 @@ impl Upstream {
     /// How many connections were accepted in all.
     pub fn connections_total(&self) -> u64 {
         self.state.connections_total.load(Ordering::SeqCst)
+    }
+
+    /// How many connections came to the end of a TLS handshake.
+    pub fn handshakes_total(&self) -> u64 {
+        self.state.secured.load(Ordering::SeqCst)
     }
 
     /// How many exchanges ended because the other side went away: in the request's body, before the answer, or
@@ -156,14 +194,46 @@ async fn serve(stream: TcpStream, connection: u64, open: OpenConnection) {
     let state = Arc::clone(&open.0);
     let _ = stream.set_nodelay(true);
     let (wire, control) = wire::Wire::new(stream);
-    let service =
-        service_fn(|request| behaviour::answer(Arc::clone(&state), control.clone(), connection, request));
-    let mut server = http1::Builder::new();
-    server.max_buf_size(READ_BUFFER_BYTES).max_headers(10_000);
+    let served = async {
+        match &state.spoken {
+            Spoken::Http1 => speak_http1(&state, wire, control, connection).await,
+            Spoken::Http2 => speak_http2(&state, wire, control, connection).await,
+            Spoken::Tls(acceptor) => {
+                let Ok(secure) = acceptor.accept(wire).await else { return };
+                state.secured.fetch_add(1, Ordering::SeqCst);
+                if secure.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    speak_http2(&state, secure, control, connection).await;
+                } else {
+                    speak_http1(&state, secure, control, connection).await;
+                }
+            }
+        }
+    };
     tokio::select! {
-        _ = server.serve_connection(TokioIo::new(wire), service) => {}
+        () = served => {}
         () = state.cut.notified() => {}
     }
+}
+
+async fn speak_http1<S>(state: &Arc<State>, stream: S, control: wire::Control, connection: u64)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service =
+        service_fn(|request| behaviour::answer(Arc::clone(state), control.clone(), connection, request));
+    let mut server = http1::Builder::new();
+    server.max_buf_size(READ_BUFFER_BYTES).max_headers(10_000);
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn speak_http2<S>(state: &Arc<State>, stream: S, control: wire::Control, connection: u64)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service =
+        service_fn(|request| behaviour::answer(Arc::clone(state), control.clone(), connection, request));
+    let server = http2::Builder::new(TokioExecutor::new());
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Counts a connection as open for as long as it lives.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::Uri;
 use ipnet::IpNet;
+use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 
 use super::kind::{Text, Wrong};
@@ -97,15 +98,9 @@ impl Text for ServerUrl {
             return Err(wrong.help(format!("write \"http://{}\"", text.trim_matches('/'))));
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let plain = format!("http://{authority}");
+        let plain = format!("{}://{authority}", if scheme == "https" { scheme } else { "http" });
         match scheme {
-            "http" => {}
-            "https" => {
-                let help = format!(
-                    "write \"{plain}\" and keep gate and application on one machine or private network"
-                );
-                return Err(Wrong::new("TLS to the upstream is not in this version of Portcullis").help(help));
-            }
+            "http" | "https" => {}
             "ws" | "wss" => {
                 let wrong = Wrong::new(format!("the scheme {} is not for servers", quoted(scheme)));
                 return Err(wrong
@@ -126,7 +121,11 @@ impl Text for ServerUrl {
                 .help(format!("write it like {}", Self::LIKE))
         };
         let uri: Uri = plain.parse().map_err(|_| unusable())?;
-        let named = uri.host().is_some_and(|host| !host.is_empty());
+        // A host that no certificate can be for would fail only when a request comes.
+        let named = uri.host().is_some_and(|host| match scheme {
+            "https" => name_of(host).is_some(),
+            _ => !host.is_empty(),
+        });
         // A port that is no number, or beyond 65535, is not understood as a port at all.
         let port = uri.authority().map(|a| a.as_str().len() > a.host().len()).unwrap_or_default();
         let port_fits = !port || uri.port_u16().is_some_and(|port| port != 0);
@@ -138,7 +137,42 @@ impl Text for ServerUrl {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^http://[^/?#@]+/?$" })
+        json!({ "type": "string", "pattern": "^https?://[^/?#@]+/?$" })
+    }
+}
+
+impl ServerUrl {
+    /// Whether requests go to it over TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
+    /// The port, written or usual.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+}
+
+fn name_of(host: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).ok()
+}
+
+impl Text for ServerName<'static> {
+    const NAME: &'static str = "host name or address";
+    const LIKE: &'static str = "\"shop.internal\" or \"10.0.0.7\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        name_of(text).ok_or_else(|| {
+            let wrong = Wrong::new(format!("{} is neither a host name nor an address", quoted(text)));
+            match name_of(&bare_host(text)) {
+                Some(name) => wrong.help(format!("write \"{}\": without scheme, port or path", name.text())),
+                None => wrong.help(format!("write it like {}", Self::LIKE)),
+            }
+        })
+    }
+
+    fn text(&self) -> String {
+        self.to_str().into_owned()
     }
 }
 

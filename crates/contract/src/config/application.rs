@@ -1,26 +1,28 @@
-//! Compiles the applications: hosts, upstream, limits, modes and texts. Their routes are in `route.rs`.
+//! Compiles the applications: hosts, limits, modes and texts. Their servers are in `upstream.rs`, their routes in
+//! `route.rs`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use portcullis_model::ApplicationName;
 
 use super::callers::Callers;
+use super::certificate_file::Certificates;
 use super::kind::{At, Gaps, Text};
-use super::node::{collide, rate};
+use super::node::rate;
 use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::LimitName;
-use super::{headers, nearest, route};
+use super::{headers, nearest, route, upstream};
 use crate::diagnostic::{Problem, Problems};
-use crate::snapshot::{Application, BreakerRule, HealthCheck, Modes, RouteLimit, Texts, Upstream};
+use crate::snapshot::{Application, Modes, RouteLimit, Texts, Upstream};
 
 /// Compiles all applications.
 pub(crate) fn all(
     config: &Config,
     callers: &Callers<'_>,
     authorities: &Authorities<'_>,
+    certificates: &Certificates<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<Arc<Application>>> {
     let declared = &config.application.value()?.entries;
@@ -36,8 +38,12 @@ pub(crate) fn all(
     }
     report_shared_hosts(declared, problems);
     let mut routes = route::Routes::new(config, callers, authorities);
-    let compiled =
-        declared.iter().map(|(name, application)| one(name, application, config, &mut routes, problems));
+    let compiled = declared.iter().map(|(name, application)| {
+        let upstream = application.value.upstream.value();
+        let upstream =
+            upstream.and_then(|declared| upstream::compiled(declared, config, certificates, problems));
+        one(name, application, upstream, &mut routes, problems)
+    });
     // Every application is compiled before any missing one counts.
     compiled.collect::<Vec<_>>().into_iter().collect()
 }
@@ -45,11 +51,10 @@ pub(crate) fn all(
 fn one(
     name: &ApplicationName,
     At { value: application, .. }: &At<tree::Application>,
-    config: &Config,
+    upstream: Option<Upstream>,
     routes: &mut route::Routes<'_>,
     problems: &mut Problems,
 ) -> Option<Arc<Application>> {
-    let upstream = application.upstream.value().and_then(|declared| upstream(declared, config, problems));
     let mut limits = Limits::declared(application)?;
     let has_routes = !application.route.is_left_out();
     let routes = routes.of(application, &mut limits, problems);
@@ -82,48 +87,6 @@ fn report_shared_hosts(declared: &[(ApplicationName, At<tree::Application>)], pr
             }
         }
     }
-}
-
-fn upstream(declared: &tree::Upstream, config: &Config, problems: &mut Problems) -> Option<Upstream> {
-    let own = config.listen.value().and_then(|listen| listen.address.value());
-    for server in declared.servers.items() {
-        let uri = &server.value.0;
-        let ip = uri.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-        if let (Some(own), Some(ip)) = (own, ip)
-            && collide(*own, SocketAddr::new(ip, uri.port_u16().unwrap_or(80)))
-            && (ip == own.ip() || ip.is_loopback() || ip.is_unspecified())
-        {
-            let message = format!("is `listen.address`, `{own}`: requests would run in a circle");
-            problems.add(
-                Problem::at(&server.place, message).help("write the address that the application listens on"),
-            );
-        }
-    }
-    let health = match declared.health.value() {
-        Some(health) => Some(health_check(health, problems)?),
-        None => None,
-    };
-    let breaker = declared.breaker.value()?;
-    Some(Upstream {
-        servers: declared.servers.value()?.values().map(|server| server.0.clone()).collect(),
-        connect_timeout: *declared.connect_timeout.value()?,
-        idle_connections_max: *declared.idle_connections_max.value()?,
-        idle_timeout: *declared.idle_timeout.value()?,
-        health,
-        breaker: BreakerRule { failures: *breaker.failures.value()?, open_for: *breaker.open_for.value()? },
-        retry_percent: *declared.retry_percent.value()?,
-    })
-}
-
-fn health_check(health: &tree::Health, problems: &mut Problems) -> Option<HealthCheck> {
-    let (interval, timeout) = (*health.interval.value()?, *health.timeout.value()?);
-    if timeout > interval {
-        let place = health.timeout.written().map_or(&health.interval.place, |(_, place)| place);
-        let message =
-            format!("a check may take `{}`, but the next begins after `{}`", timeout.text(), interval.text());
-        problems.add(Problem::at(place, message).help("make `timeout` at most as long as `interval`"));
-    }
-    Some(HealthCheck { path: health.path.value()?.0.clone(), interval, timeout })
 }
 
 fn modes(mode: &tree::Modes) -> Option<Modes> {

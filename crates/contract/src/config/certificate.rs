@@ -1,20 +1,19 @@
-//! Certificates and keys as files hold them: PEM in, judged chains and keys out.
+//! Certificates for the public listener: chains with their keys and names, and the authorities of clients.
 //!
 //! What a certificate is worth to somebody else is not judged here; whether it can be used at all is, because a
 //! listener that finds out at the first handshake has found out too late.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rustls::RootCertStore;
-use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use secrecy::{ExposeSecret, SecretString};
+use rustls_pki_types::CertificateDer;
+use secrecy::SecretString;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Certificates in one chain or bundle at most.
-const CERTIFICATES_MAX: usize = 1_000;
+use crate::certificate::{self, Authorities, Identity};
 
 /// A chain with its key.
 pub(crate) struct Pair {
@@ -24,39 +23,18 @@ pub(crate) struct Pair {
 }
 
 /// Joins a chain and its key. The error says which of them is wrong, and never shows a byte of the key.
-pub(crate) fn pair(chain: &[u8], key: &SecretString, provider: &CryptoProvider) -> Result<Pair, String> {
-    let chain = certificates(chain)?;
-    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
-        .map_err(|_| "the key file holds no private key in PEM; an encrypted key must be decrypted first")?;
+pub(crate) fn pair(chain: &[u8], key: &SecretString) -> Result<Pair, String> {
+    let chain = certificate::certificates(chain).map_err(|why| format!("it {why}"))?;
     let leaf = chain.first().ok_or("it holds no certificate")?;
     let (names, not_after) = described(leaf)?;
-    let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => "the key is not the key of this certificate".to_owned(),
-        other => format!("the key cannot be used: {other}"),
-    })?;
-    Ok(Pair { key, names, not_after })
-}
-
-/// All certificates of a PEM text; never none.
-pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_slice_iter(pem).take(CERTIFICATES_MAX + 1).collect::<Result<Vec<_>, _>>();
-    let certificates = read.map_err(|error| format!("it is not PEM throughout: {error}"))?;
-    match certificates.len() {
-        0 => Err("it holds no certificate in PEM (`-----BEGIN CERTIFICATE-----`)".into()),
-        count if count > CERTIFICATES_MAX => {
-            Err(format!("it holds more than {CERTIFICATES_MAX} certificates"))
-        }
-        _ => Ok(certificates),
-    }
+    let identity = Identity::new(chain, key).map_err(|why| format!("the key's file {why}"))?;
+    Ok(Pair { key: CertifiedKey::clone(identity.certified_key()), names, not_after })
 }
 
 /// The certificates of an authority, as roots to verify by.
-pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
-        roots.add(certificate).map_err(|error| format!("a certificate in it is no authority's: {error}"))?;
-    }
-    Ok(roots)
+pub(crate) fn roots(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
+    let authorities = Authorities::from_pem(pem).map_err(|why| format!("it {why}"))?;
+    Ok(Arc::clone(authorities.roots()))
 }
 
 /// The names a certificate is for and when it ends.

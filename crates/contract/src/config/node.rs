@@ -13,6 +13,7 @@ use portcullis_access::limit::Rate;
 use portcullis_access::suspicion::BanRule;
 
 use super::callers::Callers;
+use super::certificate_file::Certificates;
 use super::kind::List;
 use super::table::Setting;
 use super::time::Size;
@@ -38,7 +39,8 @@ pub(crate) fn snapshot(
     let callers = Callers::declared(config, problems)?;
     let keys = keys::key_ring(config, &callers, surroundings, now, problems);
     let authorities = Authorities::declared(config, surroundings, problems)?;
-    let applications = application::all(config, &callers, &authorities, problems);
+    let certificates = Certificates::new(surroundings, now);
+    let applications = application::all(config, &callers, &authorities, &certificates, problems);
     Some(Snapshot {
         listen: listen?,
         ops,

@@ -111,7 +111,7 @@ pub(crate) fn fetch<'s>(
             return None;
         }
         (Some((variable, place)), None) => (from_variable(variable, place, surroundings), place),
-        (None, Some((file, place))) => (from_file(file, place, surroundings), place),
+        (None, Some((file, place))) => (read(file, place, surroundings), place),
         (None, None) => return None,
     };
     match secret {
@@ -138,7 +138,8 @@ fn from_variable(
     })
 }
 
-fn from_file(
+/// Reads the secret in a file.
+pub(crate) fn read(
     file: &SecretFile,
     place: &Place,
     surroundings: &dyn Surroundings,

@@ -14,7 +14,8 @@ use crate::diagnostic::{Excerpt, Place, Problem, Problems, quoted};
 
 /// Declares a section of the configuration. Each entry reads `name: Kind = default`, where the default is written as in
 /// the file, or is `required` or `optional`; then, where they help, `from LEAST to MOST` and `example VALUE`.
-/// `later` names settings of later versions: using one is refused with the advice beside it.
+/// `later` names settings of later versions, `never` those that will not exist because they would make the gate unsafe:
+/// using one is refused with the advice beside it. Patterns begin or end with `*` for any text.
 macro_rules! settings {
     (
         $(#[doc = $about:literal])+
@@ -25,6 +26,7 @@ macro_rules! settings {
             )*
         }
         $(later { $($later:literal => $advice:literal),+ $(,)? })?
+        $(never { $($never:literal => $instead:literal),+ $(,)? })?
     ) => {
         $(#[doc = $about])+
         #[derive(Debug, Clone)]
@@ -47,7 +49,8 @@ macro_rules! settings {
                 let shapes = [$( <$kind as Kind>::shape() ),*];
                 let entries = Self::SPECS.iter().zip(shapes).map(|(spec, shape)| Entry { spec, shape });
                 let later = &[$($( ($later, $advice) ),+)?];
-                Shape::Section(Section { about: &[$($about),+], entries: entries.collect(), later })
+                let never = &[$($( ($never, $instead) ),+)?];
+                Shape::Section(Section { about: &[$($about),+], entries: entries.collect(), later, never })
             }
 
             fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
@@ -115,6 +118,8 @@ pub(crate) struct Section {
     pub(crate) entries: Vec<Entry>,
     /// Settings of later versions, with what to do until then.
     pub(crate) later: &'static [(&'static str, &'static str)],
+    /// Settings that will not exist, with what to do instead.
+    pub(crate) never: &'static [(&'static str, &'static str)],
 }
 
 /// A setting of a section.
@@ -389,14 +394,25 @@ impl Unknown<'_> {
     fn told(&self, parent: &Place, section: &Section) -> Problem {
         let key = self.key;
         let place = parent.child(key).at(self.span.clone());
-        let fits = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(start) => key.starts_with(start),
-            None => key == pattern,
+        let fits = |(pattern, _): &&(&str, &str)| {
+            let middle = pattern.trim_matches('*');
+            match (pattern.starts_with('*'), pattern.ends_with('*')) {
+                (true, true) => key.contains(middle),
+                (false, true) => key.starts_with(middle),
+                (true, false) => key.ends_with(middle),
+                (false, false) => key == middle,
+            }
         };
-        if let Some((_, advice)) = section.later.iter().find(|(pattern, _)| fits(pattern)) {
+        if let Some((_, advice)) = section.later.iter().find(fits) {
             let message = "is not in this version of Portcullis, and nothing is ignored silently";
             return Problem::at(&place, message)
                 .help(format!("take it out: {advice}"))
+                .excerpt(Excerpt::UpToMark);
+        }
+        if let Some((_, instead)) = section.never.iter().find(fits) {
+            let message = "is not a setting of Portcullis and never will be: it would make the gate unsafe";
+            return Problem::at(&place, message)
+                .help(format!("take it out: {instead}"))
                 .excerpt(Excerpt::UpToMark);
         }
         let help = match (self.meant, super::tree::home_of(key)) {

@@ -1,5 +1,6 @@
 //! Tests of the configuration as a whole: what compiles, what is generated, and what never happens.
 
+mod certificates;
 mod generated;
 mod mistakes;
 mod tls;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
 use proptest::prelude::*;
+use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 
 use super::{compile, parse, show};
@@ -44,13 +46,14 @@ impl Fixture {
             problem("empty", FileProblem::NotASecret),
             problem("locked", FileProblem::Unreadable("permission denied".into())),
         ];
+        let files = files.into_iter().chain(certificates::files());
         let variables = [
             ("HASH", format!("{HASH_SECRET}-{HASH_SECRET}")),
             ("KEY", API_SECRET.to_owned()),
             ("EMPTY", String::new()),
         ];
         Self {
-            files: files.into(),
+            files: files.collect(),
             variables: variables.map(|(name, value)| (name.to_owned(), value)).into(),
         }
     }
@@ -76,6 +79,10 @@ impl Surroundings for Fixture {
         let file = state_directory.join("self-made.pem");
         let [certificate, key] = tls::pair(&["localhost"]);
         Ok(SelfMade { file, certificate: certificate.into_bytes(), key: SecretString::from(key) })
+    }
+
+    fn system_authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        Err("no certificates in /etc/ssl".into())
     }
 
     fn variable(&self, name: &str) -> Option<SecretString> {

@@ -38,7 +38,7 @@ pub(crate) fn listen(
     let place = tls.certificates.written().map_or(&setting.place, |(_, place)| place);
     let named = tls.certificates.value();
     let folder = surroundings.resolve(named.map_or(Path::new(FOLDER), PathBuf::as_path));
-    let folder = Folder { path: &folder, place, provider: &provider, surroundings, now };
+    let folder = Folder { path: &folder, place, surroundings, now };
     let certificates = match (folder.list(), named) {
         (Ok(files), _) if !files.is_empty() => folder.certificates(&files, problems)?,
         (Ok(_) | Err(FileProblem::Missing), None) => vec![folder.self_made(config, problems)?],
@@ -92,7 +92,6 @@ fn provider(tls: &tree::ListenTls, minimum: TlsVersion, problems: &mut Problems)
 struct Folder<'f> {
     path: &'f Path,
     place: &'f Place,
-    provider: &'f CryptoProvider,
     surroundings: &'f dyn Surroundings,
     now: Timestamp,
 }
@@ -141,7 +140,7 @@ impl Folder<'_> {
         let chain = self.surroundings.public_file(&file).map_err(|why| unreadable(&file, &why))?;
         let key = self.surroundings.secret_file(&key_file).map_err(|why| unreadable(&key_file, &why))?;
         let Pair { mut key, names, not_after } =
-            certificate::pair(&chain, &key, self.provider).map_err(|why| (file.clone(), why, None))?;
+            certificate::pair(&chain, &key).map_err(|why| (file.clone(), why, None))?;
         if not_after <= self.now {
             let help = Some("put a new one in its place");
             return Err((file, format!("the certificate ended at {not_after}"), help));
@@ -158,9 +157,9 @@ impl Folder<'_> {
     fn self_made(&self, config: &Config, problems: &mut Problems) -> Option<Arc<Certificate>> {
         let state = self.surroundings.resolve(config.state.value()?.directory.value()?);
         let made = self.surroundings.self_made(&state, &own_names(config));
-        let pair = made.map_err(|why| why.to_string()).and_then(|made| {
-            certificate::pair(&made.certificate, &made.key, self.provider).map(|pair| (made.file, pair))
-        });
+        let pair = made
+            .map_err(|why| why.to_string())
+            .and_then(|made| certificate::pair(&made.certificate, &made.key).map(|pair| (made.file, pair)));
         match pair {
             Ok((file, Pair { key, names, not_after })) => Some(Arc::new(Certificate {
                 file,
@@ -260,7 +259,7 @@ impl<'c> Authorities<'c> {
             let roots = surroundings.public_file(&path).map_err(|why| why.to_string());
             match roots.and_then(|pem| certificate::roots(&pem)) {
                 Ok(roots) => {
-                    compiled.push(Arc::new(ClientAuthority { name: name.0.clone(), roots: Arc::new(roots) }));
+                    compiled.push(Arc::new(ClientAuthority { name: name.0.clone(), roots }));
                 }
                 Err(why) => {
                     let message = format!("{}: {why}", quoted(&path.to_string_lossy()));

@@ -6,6 +6,7 @@
 
 mod headers;
 mod tls;
+mod upstream_tls;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -30,6 +31,7 @@ use crate::diagnostic::Problems;
 use crate::path::PathPattern;
 use crate::snapshot::{ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
 pub(crate) use tls::{ClientAuthority, ListenTls};
+pub(crate) use upstream_tls::UpstreamTls;
 
 settings! {
     /// The whole configuration. Unknown keys are refused, relative paths count from the folder of the file, and
@@ -278,7 +280,7 @@ settings! {
 settings! {
     /// The servers behind the gate.
     struct Upstream {
-        /// Base addresses, scheme, host and port only. Requests go to them in turn.
+        /// Base addresses, scheme, host and port only. Requests go to them in turn. `https://` asks for TLS.
         servers: NonEmpty<ServerUrl> = required, example ["http://127.0.0.1:3000"];
         /// Time to open a connection.
         connect_timeout: Duration = "5s", from "10ms" to "1m", example "2s";
@@ -289,13 +291,17 @@ settings! {
         /// Of a hundred safe requests, how many may be tried a second time when a server fails. 0 for none. Bounded,
         /// because retries multiply the load on a server that is in trouble.
         retry_percent: u32 = 10, from 0 to 100, example 0;
+        /// TLS to the servers whose address begins with `https://`. Without this section, the authorities that this
+        /// system trusts may vouch for them.
+        tls: UpstreamTls = optional;
         /// The active health check. Without this section there is none.
         health: Health = optional;
         /// When a failing server is left alone.
         breaker: Breaker = {};
     }
-    later {
-        "tls*" => "for now, keep gate and application on one machine or private network",
+    never {
+        "*verif*" => "if no known authority vouches for the servers' certificate, name it or its authority in `tls.ca_file`",
+        "*insecure*" => "if no known authority vouches for the servers' certificate, name it or its authority in `tls.ca_file`",
     }
 }
 

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use portcullis_model::{Principal, Stage};
 
-use crate::body::{RequestBody, UploadFailure, with_causes};
+use crate::body::{RequestBody, UploadFailure};
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::Client;
@@ -24,7 +24,7 @@ use crate::stages::normalize::{Request, Trailers};
 use crate::stages::record::Recorded;
 use crate::stages::route::Target;
 use crate::story::Story;
-use crate::upstream::{Attempt, NoAnswer, Server};
+use crate::upstream::{Attempt, NoAnswer, Server, Unanswered};
 
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
@@ -104,13 +104,14 @@ async fn ask(
     body: RequestBody,
     story: &Story,
 ) -> Result<Response<Incoming>, Failure> {
-    let request = outbound.to(attempt.server(), body).map_err(|error| Failure {
+    let server = attempt.server();
+    let request = outbound.to(&server, body).map_err(|error| Failure {
         refusal: Refusal::internal(format!("the request cannot be written: {error}")),
         repeat: Repeat::Pointless,
         how: NoAnswer::Silent,
     })?;
     let clock = &scope.gate.tellers.clock;
-    let mut asking = pin!(attempt.server().client.request(request));
+    let mut asking = pin!(server.send(request));
     let began = clock.monotonic();
     let patience = target.route.response_timeout;
     let asked = loop {
@@ -138,7 +139,7 @@ async fn ask(
         Some(Err(error)) => match story.upload().failure() {
             // Not the server's fault: its breaker hears nothing of it.
             Some(failure) => return Err(clients_fault(failure)),
-            None => no_answer(&error),
+            None => no_answer(error),
         },
     };
     // A request with a body may have been broken off for that body, as by a server that takes none so large.
@@ -169,12 +170,10 @@ fn clients_fault(failure: UploadFailure) -> Failure {
     Failure { refusal, repeat: Repeat::Pointless, how: NoAnswer::Silent }
 }
 
-fn no_answer(error: &hyper_util::client::legacy::Error) -> Failure {
-    let why = with_causes(error);
-    let (refusal, how) = if error.is_connect() {
-        (Refusal::upstream_down(Duration::from_secs(1), why), NoAnswer::Unreachable)
-    } else {
-        (Refusal::upstream_broke(why), NoAnswer::Silent)
+fn no_answer(Unanswered { how, why }: Unanswered) -> Failure {
+    let refusal = match how {
+        NoAnswer::Unreachable => Refusal::upstream_down(Duration::from_secs(1), why),
+        NoAnswer::Silent => Refusal::upstream_broke(why),
     };
     Failure { refusal, repeat: Repeat::Sensible, how }
 }

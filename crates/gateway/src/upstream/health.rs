@@ -15,10 +15,16 @@ pub(crate) fn watch(server: &Arc<Server>, check: HealthCheck) {
     let server = Arc::downgrade(server);
     tokio::spawn(async move {
         while let Some(held) = Weak::upgrade(&server) {
-            let well = is_well(&held, &check).await;
-            let was = held.healthy.swap(well, Ordering::Relaxed);
-            if was != well {
-                tracing::warn!(server = %held.base, healthy = well, "the health of a server changed");
+            let found = look(&held, &check).await;
+            let was = held.healthy.swap(found.is_ok(), Ordering::Relaxed);
+            match found {
+                Ok(()) if !was => {
+                    tracing::warn!(server = %held.base, healthy = true, "the health of a server changed");
+                }
+                Err(why) if was => {
+                    tracing::warn!(server = %held.base, healthy = false, why, "the health of a server changed");
+                }
+                _ => {}
             }
             // The task must not keep alive what it checks.
             drop(held);
@@ -27,13 +33,16 @@ pub(crate) fn watch(server: &Arc<Server>, check: HealthCheck) {
     });
 }
 
-/// Any answer below 500 in time is healthy: a login page is as good a sign of life as a 200.
-async fn is_well(server: &Server, check: &HealthCheck) -> bool {
-    let Ok(uri) = server.uri(&check.path) else { return false };
+/// Any answer below 500 in time is healthy: a login page is as good a sign of life as a 200. Otherwise says what it got.
+async fn look(server: &Server, check: &HealthCheck) -> Result<(), String> {
+    let uri = server.uri(&check.path).map_err(|error| error.to_string())?;
     let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
-    let Ok(request) = Request::get(uri).header("user-agent", "portcullis-health").body(body) else {
-        return false;
-    };
-    let asked = tokio::time::timeout(check.timeout, server.client.request(request)).await;
-    matches!(asked, Ok(Ok(answer)) if !answer.status().is_server_error())
+    let request = Request::get(uri).header("user-agent", "portcullis-health").body(body);
+    let asked = server.send(request.map_err(|error| error.to_string())?);
+    match tokio::time::timeout(check.timeout, asked).await {
+        Ok(Ok(answer)) if !answer.status().is_server_error() => Ok(()),
+        Ok(Ok(answer)) => Err(format!("it answers {}", answer.status())),
+        Ok(Err(unanswered)) => Err(unanswered.why),
+        Err(_) => Err(format!("no answer within {:?}", check.timeout)),
+    }
 }

@@ -189,6 +189,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         name: ApplicationName::parse("test").unwrap(),
         hosts: vec![HostPattern::Any],
         upstream: UpstreamRule {
+            tls: None,
             servers: vec![upstream.url().trim_end_matches('/').parse().unwrap()],
             connect_timeout: second * 5,
             idle_connections_max: 8,

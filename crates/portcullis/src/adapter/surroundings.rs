@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
+use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 
 use super::self_made::{self, Keep};
@@ -81,6 +82,10 @@ impl Surroundings for FileSurroundings {
 
     fn public_file(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
         let file = File::open(self.asked(path)).map_err(problem)?;
+        // A pipe or a terminal would keep the start waiting for ever.
+        if !file.metadata().map_err(problem)?.is_file() {
+            return Err(FileProblem::Unreadable("it is not an ordinary file".into()));
+        }
         let mut bytes = Vec::new();
         let size = file.take(PUBLIC_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(problem)?;
         if size as u64 > PUBLIC_BYTES_MAX {
@@ -99,6 +104,10 @@ impl Surroundings for FileSurroundings {
 
     fn self_made(&self, state_directory: &Path, hosts: &[String]) -> Result<SelfMade, FileProblem> {
         self_made::certificate(&self.resolve(state_directory), hosts, Timestamp::now(), self.keep)
+    }
+
+    fn system_authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        system_authorities()
     }
 
     fn variable(&self, name: &str) -> Option<SecretString> {
@@ -130,6 +139,16 @@ fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -
         }
     }
     Ok(())
+}
+
+/// The certificates of the authorities that this system trusts.
+pub(crate) fn system_authorities() -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = rustls_native_certs::load_native_certs();
+    // Some that cannot be read are no harm while others can: they vouch for nobody.
+    match found.errors.first() {
+        Some(error) if found.certs.is_empty() => Err(error.to_string()),
+        _ => Ok(found.certs),
+    }
 }
 
 /// Refuses a secret of somebody else: they could read it, and change it at any time.

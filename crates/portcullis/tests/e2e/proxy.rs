@@ -12,6 +12,7 @@ mod headers;
 mod reading;
 mod retries;
 mod routing;
+mod secure;
 mod streaming;
 mod timeouts;
 

@@ -53,7 +53,7 @@ public = true
 
 /// Compares what is said of the good configuration with `from` replaced by `to`, in each of the cases.
 #[track_caller]
-fn check(group: &str, cases: &[(&str, &str)]) {
+pub(super) fn check(group: &str, cases: &[(&str, &str)]) {
     let mut out = String::new();
     for (from, to) in cases {
         assert!(GOOD.contains(from), "{from:?} is not in the good configuration");
@@ -134,8 +134,6 @@ fn settings_of_later_versions() {
             ("[ops]", "[service]\n[ops]"),
             ("[ops]", "[admin]\n[ops]"),
             ("[listen]\n", "[listen]\ntls_certificate = \"cert.pem\"\n"),
-            ("servers = [", "tls = true\nservers = ["),
-            ("http://127.0.0.1:3000", "https://127.0.0.1:3000"),
         ],
     );
 }
@@ -198,6 +196,7 @@ fn addresses_networks_and_hosts() {
             ("http://127.0.0.1:3000", "http://127.0.0.1:3000/api"),
             ("http://127.0.0.1:3000", "http://admin:canary-in-the-file@127.0.0.1:3000"),
             ("http://127.0.0.1:3000", "ws://127.0.0.1:3000"),
+            ("http://127.0.0.1:3000", "https://-shop-:3000"),
             ("http://127.0.0.1:3000", "http://127.0.0.1:99999"),
             ("http://127.0.0.1:3000", "http://127.0.0.1:8080"),
             ("\"shop.example.com\"", "\"https://Shop.example.com:8443/\""),

@@ -70,7 +70,7 @@ fn what_is_wrong_with_a_certificate_is_told_before_anybody_connects() {
     told(FOLDER, &[], "there is no such file");
     told(FOLDER, &[("ssl/README", Ok(String::new()))], "holds no certificate");
     told(FOLDER, &[good()], "there is no key for this certificate");
-    told(FOLDER, &[good(), ("ssl/key.pem", Ok(other))], "the key is not the key of this certificate");
+    told(FOLDER, &[good(), ("ssl/key.pem", Ok(other))], "is not the key of the certificate");
     let open = Err(FileProblem::ReadableByOthers(0o644));
     told(FOLDER, &[good(), ("ssl/key.pem", open)], "lets others read it");
     told(FOLDER, &[good(), ("ssl/key.pem", Ok("nonsense".into()))], "holds no private key");

@@ -55,13 +55,26 @@ async fn nothing_that_exists_is_overwritten() {
 }
 
 #[tokio::test]
+async fn a_server_behind_tls_needs_somebody_who_vouches_for_it() {
+    let upstream = "init --upstream https://shop.internal";
+    let lonely = Terminal::new().variable("SSL_CERT_FILE", "/dev/null");
+    lonely.types(upstream).await.fails(2, &["the authorities of this system are missing"]);
+    assert!(!lonely.path("portcullis.toml").exists());
+    let terminal = Terminal::new();
+    terminal.write("system.pem", &portcullis_testkit::Authority::new().pem());
+    let system = terminal.path("system.pem");
+    let terminal = terminal.variable("SSL_CERT_FILE", system.to_str().unwrap());
+    terminal.types(upstream).await.fine();
+    terminal.types("config check").await.fine();
+}
+
+#[tokio::test]
 async fn a_bad_address_is_refused_with_a_good_one() {
     for (arguments, part) in [
         ("--upstream localhost:3000", "write \"http://localhost:3000\""),
         ("--upstream 3000", "`3000` has no scheme"),
         ("--upstream http://", "write it like \"http://127.0.0.1:3000\""),
         ("--upstream http://127.0.0.1:3000/api", "write \"http://127.0.0.1:3000\""),
-        ("--upstream https://127.0.0.1:3000", "TLS to the upstream is not in this version"),
         ("--upstream ftp://127.0.0.1", "`ftp`"),
         ("--upstream http://127.0.0.1:8080", "such as `--listen 127.0.0.1:8081`"),
         ("--upstream http://localhost:3000 --listen 127.0.0.1:9090", "`--listen 127.0.0.1:9090`"),
