@@ -78,6 +78,8 @@ pub struct Listen {
     pub plain_address: Option<SocketAddr>,
     /// TLS on `address`; `None` for plain HTTP.
     pub tls: Option<Tls>,
+    /// Whether HTTP/2 may be spoken in the clear.
+    pub plain_http2: bool,
     /// Peers who are believed where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
     /// The field in which they say it.
@@ -135,6 +137,8 @@ pub struct Bounds {
     pub connections_max: usize,
     /// Open client connections per address prefix.
     pub connections_per_prefix_max: usize,
+    /// Requests that one HTTP/2 connection may have open at once.
+    pub streams_max: u32,
     /// Bytes of request line and headers together.
     pub head_bytes_max: usize,
     /// Header fields in a request.

@@ -1,4 +1,5 @@
-//! One client connection, from the `accept` stage to its end: TLS where it is spoken, then HTTP/1.1 or HTTP/2.
+//! One client connection, from the `accept` stage to its end: TLS where it is spoken, then HTTP/1.1 or HTTP/2 (see
+//! `http2.rs`).
 //!
 //! Everything that a client can let wait has a limit here: the handshake and its first head share one, and a socket
 //! that takes nothing has another.
@@ -9,20 +10,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 
+use http::Version;
 use hyper::body::Incoming;
-use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use portcullis_contract::snapshot::Bounds;
 use portcullis_model::Stage;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
 use crate::channel::Channel;
 use crate::gate::LiveTls;
+use crate::http2;
 use crate::io::{ClientIo, InTurn, keep_little_unsent};
 use crate::refusal::Refusal;
 use crate::server::{CutOff, Shared, handle, refuse_head};
@@ -33,12 +34,6 @@ use crate::tls::{HTTP2, Handshake};
 
 /// Smallest read buffer that the HTTP library accepts, in bytes.
 const READ_BUFFER_BYTES_MIN: usize = 8192;
-/// Requests that one HTTP/2 connection may have under way (RFC 9113 §5.1.2).
-const STREAMS_MAX: u32 = 100;
-/// Bytes of one request body that a client may send ahead.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-/// The same for all of a connection together.
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +63,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAd
     let _ = stream.set_nodelay(true);
     keep_little_unsent(&stream);
     if speaks == Speaks::Plain {
-        return http1(shared, stream, Channel { peer, tls: None }).await;
+        return plain(shared, stream, peer).await;
     }
     match secure(&shared, stream).await {
-        Ok(Secure::Plain(stream)) => http1(shared, stream, Channel { peer, tls: None }).await,
+        Ok(Secure::Plain(stream)) => plain(shared, stream, peer).await,
         Ok(Secure::Tls(Handshake { stream, secured, protocol })) => {
             let channel = Channel { peer, tls: Some(secured) };
             if protocol.as_deref() == Some(HTTP2) {
@@ -109,6 +104,25 @@ async fn secure(shared: &Shared, stream: TcpStream) -> io::Result<Secure> {
     let handshake = shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     shared.gate.tellers.metrics.handshakes.inc();
     Ok(Secure::Tls(handshake))
+}
+
+/// HTTP in the clear: HTTP/1.1, and HTTP/2 with prior knowledge where that is allowed.
+async fn plain(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    let channel = Channel { peer, tls: None };
+    let snapshot = shared.gate.snapshot();
+    if !snapshot.listen.plain_http2 {
+        return http1(shared, stream, channel).await;
+    }
+    let begun = tokio::select! {
+        begun = timeout(snapshot.bounds.head_timeout, http2::begin(stream)) => begun,
+        () = shared.stop.cancelled() => return,
+    };
+    match begun {
+        Ok(Ok((stream, Version::HTTP_2))) => http2(shared, stream, channel).await,
+        Ok(Ok((stream, _))) => http1(shared, stream, channel).await,
+        // It left, or said nothing.
+        Ok(Err(_)) | Err(_) => {}
+    }
 }
 
 async fn http1<S>(shared: Arc<Shared>, stream: S, channel: Channel)
@@ -159,26 +173,17 @@ async fn http2<S>(shared: Arc<Shared>, stream: S, channel: Channel)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let peer = channel.peer.ip();
     let channel = Arc::new(channel);
-    let bounds = shared.gate.snapshot().bounds.clone();
-    let service = {
-        let shared = Arc::clone(&shared);
-        service_fn(move |request: hyper::Request<Incoming>| {
-            handle(Arc::clone(&shared), request, Arc::clone(&channel))
-        })
+    let terms = http2::Terms {
+        limits: http2::limits(&shared.gate.snapshot().bounds),
+        clock: Arc::clone(&shared.gate.tellers.clock),
+        tasks: shared.tasks.clone(),
+        stop: shared.stop.clone(),
+        cut: shared.cut.clone(),
     };
-    let http = http2_settings(&bounds, &shared.tasks);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        _ = serving.as_mut() => {}
-        () = shared.stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                _ = serving => {}
-                () = shared.cut.cancelled() => {}
-            }
-        }
-    }
+    let answer = |request| handle(Arc::clone(&shared), request, Arc::clone(&channel));
+    http2::serve(stream, terms, answer, |untold| shared.untold(peer, untold)).await;
 }
 
 fn http1_settings(bounds: &Bounds) -> http1::Builder {
@@ -192,33 +197,7 @@ fn http1_settings(bounds: &Bounds) -> http1::Builder {
     http
 }
 
-fn http2_settings(bounds: &Bounds, tasks: &TaskTracker) -> http2::Builder<Tracked> {
-    let mut http = http2::Builder::new(Tracked(tasks.clone()));
-    http.timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_header_list_size(u32::try_from(bounds.head_bytes_max).unwrap_or(u32::MAX))
-        .keep_alive_interval(bounds.head_timeout)
-        .keep_alive_timeout(bounds.client_stall_timeout);
-    http
-}
-
 fn limits(bounds: &Bounds) -> Limits {
     let Bounds { head_bytes_max, headers_max, target_bytes_max, .. } = *bounds;
     Limits { head_bytes_max, headers_max, target_bytes_max }
-}
-
-/// Runs the tasks of HTTP/2 streams where a stop waits for them.
-#[derive(Clone)]
-struct Tracked(TaskTracker);
-
-impl<F> Executor<F> for Tracked
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, task: F) {
-        self.0.spawn(task);
-    }
 }

@@ -10,6 +10,7 @@ mod connection;
 mod fields;
 mod forwarded;
 mod gate;
+mod http2;
 mod io;
 mod metrics;
 mod notices;

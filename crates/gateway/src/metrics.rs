@@ -55,6 +55,8 @@ pub(crate) struct Metrics {
     pub(crate) handshakes_failed: Counter,
     /// Open connections to upstreams.
     pub(crate) upstream_connections: Gauge,
+    /// HTTP/2 connections that the watch ended.
+    pub(crate) http2_ended: Counter,
     /// Requests tried a second time.
     pub(crate) retries: Counter,
     /// Panics that were caught.
@@ -102,6 +104,11 @@ impl Metrics {
             handshakes: added(r, "tls_handshakes", "TLS handshakes with clients that ended well"),
             handshakes_failed: added(r, "tls_handshakes_failed", "TLS handshakes with clients that did not"),
             upstream_connections: added(r, "upstream_connections", "Open connections to upstreams"),
+            http2_ended: added(
+                r,
+                "http2_connections_ended",
+                "HTTP/2 connections ended for floods, endless heads or windows that never open",
+            ),
             retries: added(r, "upstream_retries", "Requests tried a second time"),
             panics: added(r, "panics", "Panics that were caught"),
             bans: added(r, "bans", "Bans begun"),

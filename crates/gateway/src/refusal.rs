@@ -10,6 +10,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use portcullis_access::patterns::Pattern;
 use portcullis_model::Blame;
 
+use crate::strict::Fault;
+
 /// Why a request was refused.
 #[derive(Debug)]
 #[must_use]
@@ -72,6 +74,17 @@ impl Refusal {
     /// 400: malformed or ambiguous.
     pub(crate) fn malformed(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, Public::Malformed, Blame::Client, private)
+    }
+
+    /// What the strict reading of a head found.
+    pub(crate) fn head(fault: Fault) -> Self {
+        let status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let public = match status {
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Public::TooLarge,
+            StatusCode::NOT_IMPLEMENTED => Public::Method,
+            _ => Public::Malformed,
+        };
+        Self::new(status, public, Blame::Client, fault.to_string())
     }
 
     /// 414: the target is too long.
@@ -190,7 +203,8 @@ impl Refusal {
         self.with(http::header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
-    fn closing(self) -> Self {
+    /// The same refusal, after which the connection ends.
+    pub(crate) fn closing(self) -> Self {
         Self { close: true, ..self }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, Version, header};
 use hyper::body::Incoming;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use portcullis_access::limit::Taken;
@@ -28,7 +28,8 @@ use crate::body::Told;
 use crate::channel::Channel;
 use crate::connection::{self, Speaks};
 use crate::gate::{Gate, Live};
-use crate::refusal::{Public, Refusal};
+use crate::http2::Untold;
+use crate::refusal::Refusal;
 use crate::stages::accept::Connections;
 use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, suspicion};
 use crate::story::{Kind, Story};
@@ -151,16 +152,11 @@ async fn accept_some(shared: &Arc<Shared>, listener: Option<&TcpListener>, speak
 /// than anybody needs to see.
 pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> Option<Response<Told>> {
     let mut story = shared.garbage(peer)?;
+    story.saw_protocol(Version::HTTP_11);
     story.saw_head(&refused.method, None, &refused.path);
-    let status = StatusCode::from_u16(refused.fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let public = match status {
-        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Public::TooLarge,
-        StatusCode::NOT_IMPLEMENTED => Public::Method,
-        _ => Public::Malformed,
-    };
     let (gate, live) = (&shared.gate, shared.gate.live());
     let suspect = gate.patterns.scan_path(&refused.path);
-    let refusal = Refusal { status, public, suspect, ..Refusal::broken_body(refused.fault.to_string()) };
+    let refusal = Refusal { suspect, ..Refusal::head(refused.fault).closing() };
     let scope = Scope { gate, live: &live, form: Form::Problem };
     let known = Known::asked_by(Method::from_bytes(refused.method.as_bytes()).unwrap_or_default());
     let mut response = refuse(scope, &refusal, &known, &mut story).told_by(story);
@@ -253,6 +249,28 @@ impl Shared {
     /// A client sent what is no request. It counts for the flood limit, and beyond that it is counted and not told, so
     /// that garbage cannot become a flood of events.
     pub(crate) fn garbage(&self, peer: IpAddr) -> Option<Story> {
+        self.nuisance(peer, Kind::Request)
+    }
+
+    /// What an HTTP/2 connection did that no request's story tells.
+    pub(crate) fn untold(&self, peer: IpAddr, untold: Untold) {
+        let (kind, refusal) = match untold {
+            Untold::Request => {
+                let why = "the HTTP/2 library refused the request, or its client left with it";
+                (Kind::Request, Refusal::malformed(why))
+            }
+            Untold::Connection(fault) => {
+                self.gate.tellers.metrics.http2_ended.inc();
+                (Kind::Connection, Refusal::malformed(format!("the HTTP/2 connection was ended: {fault}")))
+            }
+        };
+        if let Some(mut story) = self.nuisance(peer, kind) {
+            story.saw_protocol(Version::HTTP_2);
+            story.refused(&refusal);
+        }
+    }
+
+    fn nuisance(&self, peer: IpAddr, kind: Kind) -> Option<Story> {
         let tellers = &self.gate.tellers;
         let snapshot = self.gate.snapshot();
         let Flood { mode, rate } = snapshot.flood;
@@ -263,7 +281,7 @@ impl Shared {
             tellers.metrics.connections_refused.inc();
             return None;
         }
-        Some(Story::begin(tellers, Kind::Request, peer))
+        Some(Story::begin(tellers, kind, peer))
     }
 
     /// A connection was not served: every one is counted, at most one in a second is told, so that a flood of

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 use portcullis_model::event::EVENT_VERSION;
 use portcullis_model::{
     ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, RouteName, Stage, Verdict,
@@ -50,6 +50,7 @@ impl Story {
             client_request_id: None,
             trace_id: None,
             client: peer.to_canonical(),
+            protocol: None,
             method: "".into(),
             host: None,
             path: "".into(),
@@ -123,6 +124,16 @@ impl Story {
             let detail = bounded(detail, DETAIL_BYTES_MAX);
             self.event.decisions.push(Decision { stage: self.event.stage, verdict, detail });
         }
+    }
+
+    /// What the client speaks.
+    pub(crate) fn saw_protocol(&mut self, version: Version) {
+        self.event.protocol = match version {
+            Version::HTTP_10 => Some("http/1.0"),
+            Version::HTTP_11 => Some("http/1.1"),
+            Version::HTTP_2 => Some("h2"),
+            _ => None,
+        };
     }
 
     /// What the head said of itself.

@@ -8,11 +8,12 @@
 //! [`Filter`] is a pure machine: bytes in, a verdict out. It knows no socket, no clock and no library type.
 //! What it passes is the input itself, byte by byte, without two things that mean nothing: one empty line
 //! before a request line (RFC 9112 §2.2), and chunk extensions (RFC 9112 §7.1.1). [`inbox`] holds the bytes
-//! for it, `crate::io` brings both to the socket. What a target, a host or a credential *means* is the
+//! for it, `crate::io` brings both to the socket. HTTP/2 is another world, see [`h2`]. What a target, a host or a credential *means* is the
 //! business of the `normalize` stage.
 
 mod chunked;
 mod fault;
+pub(crate) mod h2;
 mod head;
 pub(crate) mod inbox;
 mod line;

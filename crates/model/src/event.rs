@@ -87,6 +87,9 @@ pub struct RequestEvent {
     pub trace_id: Option<Box<str>>,
     /// The client's address, from trusted proxies or the peer itself.
     pub client: IpAddr,
+    /// What was spoken: `http/1.0`, `http/1.1` or `h2`; absent before anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<&'static str>,
     /// The request's method.
     pub method: Box<str>,
     /// The `Host` that was asked for.

@@ -15,6 +15,7 @@
 pub mod authority;
 pub mod client;
 pub mod deadline;
+pub mod h2;
 pub mod handshake;
 pub mod payload;
 pub mod process;

@@ -70,6 +70,7 @@ fn listen(
         address: *listen.address.value()?,
         plain_address: plain_address?,
         tls: tls?,
+        plain_http2: *listen.plain_http2.value()?,
         trusted_proxies: trusted_proxies?,
         forwarded_by: *listen.forwarded_by.value()?,
     })
@@ -156,6 +157,7 @@ fn bounds(config: &Config, problems: &mut Problems) -> Option<Bounds> {
     Some(Bounds {
         connections_max: *bounds.connections_max.value()?,
         connections_per_prefix_max: *bounds.connections_per_prefix_max.value()?,
+        streams_max: *bounds.streams_max.value()?,
         head_bytes_max: bytes(&bounds.head_bytes_max)?,
         headers_max: *bounds.headers_max.value()?,
         target_bytes_max: bytes(&bounds.target_bytes_max)?,

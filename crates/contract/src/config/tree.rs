@@ -82,6 +82,9 @@ settings! {
         plain_address: SocketAddr = optional, example "0.0.0.0:80";
         /// TLS on `address`. Without this section it speaks plain HTTP.
         tls: ListenTls = optional;
+        /// Whether HTTP/2 may also be spoken in the clear, by proxies that know that they can (RFC 9113 §3.3). Over TLS
+        /// it is always offered.
+        plain_http2: bool = false, example true;
         /// The proxies in front, who are believed where a request comes from and by which scheme. What everyone else
         /// says of that is ignored, and the log warns of it, because whoever is believed chooses the address that
         /// limits, bans and logs see. What comes from these networks themselves is never banned nor limited by
@@ -130,6 +133,8 @@ settings! {
         connections_max: usize = 10_000, from 1 to 1_000_000, example 2_000;
         /// Open client connections for each client address (IPv6: each /64), so that one client cannot take them all.
         connections_per_prefix_max: usize = 256, from 1 to 1_000_000, example 100;
+        /// Requests that one HTTP/2 connection may have open at once. Browsers expect a hundred.
+        streams_max: u32 = 100, from 1 to 1_000, example 50;
         /// Bytes of request line and headers together.
         head_bytes_max: Size = "32KiB", from "1KiB" to "1MiB", example "16KiB";
         /// Header fields in a request.

@@ -111,6 +111,7 @@ mod tests {
         Bounds {
             connections_max: 8,
             connections_per_prefix_max: 5,
+            streams_max: 100,
             head_bytes_max: 1,
             headers_max: 1,
             target_bytes_max: 1,

@@ -19,6 +19,7 @@ use crate::fields;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::story::Story;
+use crate::strict::h2::head::{self as h2, Transport};
 
 /// Methods that the gate passes on. TRACE and CONNECT are never wanted behind a gate.
 const METHODS: [Method; 7] =
@@ -88,6 +89,7 @@ pub(crate) struct Path {
 /// Tells the story what the head says of itself, for whatever happens before it is read properly.
 pub(crate) fn introduce(head: &request::Parts, story: &mut Story) {
     let host = one_host(head).ok().map(|(host, _)| host);
+    story.saw_protocol(head.version);
     story.saw_head(head.method.as_str(), host.as_deref(), head.uri.path());
     read_ids(&head.headers, story);
 }
@@ -103,7 +105,11 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     if !METHODS.contains(&head.method) {
         return Err(Refusal::unknown_method(format!("the method `{}` is not passed on", head.method)));
     }
-    name_host(&mut head);
+    if head.version == Version::HTTP_2 {
+        h2::judge(&head, transport(&channel), bounds.headers_max).map_err(Refusal::head)?;
+        h2::join_cookies(&mut head.headers);
+        name_host(&mut head);
+    }
     let (host, host_header) = one_host(&head)?;
     one_server(scope, &channel, &host)?;
     one_of_each(&head.headers)?;
@@ -119,10 +125,13 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     Ok(Request { method, path, query, host, host_header, trailers, headers, body, channel })
 }
 
+fn transport(channel: &Channel) -> Transport {
+    if channel.tls.is_some() { Transport::Tls } else { Transport::Plain }
+}
+
 /// HTTP/2 names the host in `:authority` (RFC 9113 §8.3.1); where it does so alone, that is the `Host`.
 fn name_host(head: &mut request::Parts) {
-    if head.version == Version::HTTP_2
-        && !head.headers.contains_key(header::HOST)
+    if !head.headers.contains_key(header::HOST)
         && let Some(host) = head.uri.authority().and_then(|a| HeaderValue::try_from(a.as_str()).ok())
     {
         head.headers.insert(header::HOST, host);

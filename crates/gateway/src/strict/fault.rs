@@ -74,6 +74,10 @@ pub(crate) enum Fault {
     Length,
     #[error("`Content-Length` is larger than any body can be")]
     LengthLarge,
+    #[error("`:scheme` is not the connection's")]
+    Scheme,
+    #[error("white space before or behind a field's value, in HTTP/2")]
+    Blanks,
     #[error("`Content-Length` beside `Transfer-Encoding`")]
     LengthAndCoding,
     #[error("there is more than one `Transfer-Encoding`")]

@@ -209,27 +209,34 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
             address: "127.0.0.1:0".parse().unwrap(),
             plain_address: None,
             tls: None,
+            plain_http2: false,
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::XForwardedFor,
         },
         ops: None,
         state_directory: PathBuf::from("state"),
         log: LogForm::Json,
-        bounds: Bounds {
-            connections_max: 100,
-            connections_per_prefix_max: 100,
-            head_bytes_max: 32_768,
-            headers_max: 100,
-            target_bytes_max: 8192,
-            head_timeout: second * 10,
-            client_stall_timeout: second * 10,
-            buffered_bytes_max: 1 << 20,
-            drain_timeout: second,
-        },
+        bounds: bounds(),
         flood: Flood { mode: Mode::Off, rate: Rate { requests: one, window: second, burst: one } },
         ban: BanRule { hits: NonZeroU32::new(5).unwrap(), window: second * 600, duration: second * 300 },
         exempt: Vec::new(),
         applications: vec![Arc::new(application)],
         keys: KeyRing::default(),
+    }
+}
+
+fn bounds() -> Bounds {
+    let second = Duration::from_secs(1);
+    Bounds {
+        connections_max: 100,
+        connections_per_prefix_max: 100,
+        streams_max: 100,
+        head_bytes_max: 32_768,
+        headers_max: 100,
+        target_bytes_max: 8192,
+        head_timeout: second * 10,
+        client_stall_timeout: second * 10,
+        buffered_bytes_max: 1 << 20,
+        drain_timeout: second,
     }
 }

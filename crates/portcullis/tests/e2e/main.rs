@@ -16,6 +16,7 @@ mod edge;
 mod examples;
 mod gate;
 mod guard;
+mod http2;
 mod operations;
 mod proxy;
 mod secure;

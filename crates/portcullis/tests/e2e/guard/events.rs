@@ -50,7 +50,7 @@ async fn an_answered_request_is_told_with_all_its_decisions() {
     let event = event_of(&world, "from-the-client").await;
     assert_eq!(
         fields(&event),
-        "v kind time request_id client_request_id trace_id client method host path application route principal \
+        "v kind time request_id client_request_id trace_id client protocol method host path application route principal \
          status outcome stage decisions bytes_in bytes_out duration_us upstream_us"
     );
     assert_eq!(
@@ -75,6 +75,7 @@ async fn an_answered_request_is_told_with_all_its_decisions() {
         ("request_id", answer.header("x-request-id").unwrap().into()),
         ("trace_id", "0af7651916cd43dd8448eb211c80319c".into()),
         ("client", "127.0.0.1".into()),
+        ("protocol", "http/1.1".into()),
         ("method", "POST".into()),
         ("host", "127.0.0.1".into()),
         ("path", "/tasks".into()),
@@ -101,7 +102,7 @@ async fn a_refused_request_is_told_with_who_is_to_blame_and_why() {
     let event = event_of(&world, "refused").await;
     assert_eq!(
         fields(&event),
-        "v kind time request_id client_request_id trace_id client method host path application route principal \
+        "v kind time request_id client_request_id trace_id client protocol method host path application route principal \
          status outcome blame stage reason decisions bytes_in bytes_out duration_us"
     );
     let told = ["status", "outcome", "blame", "stage", "reason"].map(|field| event[field].to_string());

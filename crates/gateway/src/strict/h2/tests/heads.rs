@@ -1,0 +1,95 @@
+//! Heads of HTTP/2 requests, by what is wrong with them.
+
+use http::{HeaderMap, HeaderValue, Request, header, request};
+
+use crate::strict::h2::head::{Transport, join_cookies, judge};
+
+fn head(method: &str, uri: &str, fields: &[(&'static str, &str)]) -> request::Parts {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in fields {
+        request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+#[track_caller]
+fn check(method: &str, uri: &str, fields: &[(&'static str, &str)], expected: &str) {
+    let told = match judge(&head(method, uri, fields), Transport::Tls, 4) {
+        Ok(()) => "good".to_owned(),
+        Err(fault) => format!("{} {fault}", fault.status()),
+    };
+    assert_eq!(told, expected, "{method} {uri} {fields:?}");
+}
+
+#[test]
+fn one_host() {
+    check("GET", "https://a/", &[], "good");
+    check("GET", "https://a:8443/", &[("host", "A:8443")], "good");
+    check("GET", "/", &[("host", "a")], "good");
+    check("GET", "/", &[], "400 there is no `Host`");
+    check("GET", "https://a/", &[("host", "b")], "400 the absolute target names another host than `Host`");
+    check(
+        "GET",
+        "https://a/",
+        &[("host", "a:443")],
+        "400 the absolute target names another host than `Host`",
+    );
+    check("GET", "https://a/", &[("host", "a"), ("host", "a")], "400 there is more than one `Host`");
+    check("GET", "https://me@a/", &[], "400 `Host` is not a host with or without a port");
+    check("GET", "/", &[("host", "a b")], "400 `Host` is not a host with or without a port");
+    check("GET", "/", &[("host", "")], "400 `Host` is not a host with or without a port");
+}
+
+#[test]
+fn targets() {
+    check("OPTIONS", "*", &[("host", "a")], "good");
+    check("GET", "https://a/b?c=%20d", &[], "good");
+    let form =
+        "400 the target is neither a path, `*` for OPTIONS, nor an absolute `http` address with a path";
+    check("GET", "*", &[("host", "a")], form);
+    check("GET", "https://a?b", &[], form);
+    let character = "400 the target has a character that must be percent-encoded, or a fragment";
+    check("GET", "https://a/b\"c", &[], character);
+    check("GET", "https://a/é", &[], character);
+    check("GET", "https://a/?é", &[], character);
+}
+
+#[test]
+fn the_scheme_is_the_connections() {
+    check("GET", "http://a/", &[], "400 `:scheme` is not the connection's");
+    check("GET", "ftp://a/", &[], "400 `:scheme` is not the connection's");
+    let plain = |uri| judge(&head("GET", uri, &[]), Transport::Plain, 4).is_ok();
+    assert_eq!((plain("http://a/"), plain("https://a/"), plain("ws://a/")), (true, true, false));
+}
+
+#[test]
+fn fields() {
+    let blanks = "400 white space before or behind a field's value, in HTTP/2";
+    check("GET", "https://a/", &[("x", " a")], blanks);
+    check("GET", "https://a/", &[("x", "a\t")], blanks);
+    check("GET", "https://a/", &[("x", " ")], blanks);
+    check("GET", "https://a/", &[("x", "")], "good");
+    let many = [("a", "1"), ("a", "2"), ("b", "1"), ("c", "1")];
+    check("GET", "https://a/", &many, "good");
+    let many = [many.as_slice(), &[("a", "3")]].concat();
+    check("GET", "https://a/", &many, "431 more fields than `bounds.headers_max`");
+    check("GET", "https://a/", &[("expect", "100-Continue")], "good");
+    let expect = "417 `Expect` asks for something else than `100-continue`, or twice";
+    check("GET", "https://a/", &[("expect", "200-maybe")], expect);
+    check("GET", "https://a/", &[("expect", "100-continue"), ("expect", "100-continue")], expect);
+}
+
+#[test]
+fn halves_of_cookies_are_one_again() {
+    let joined = |values: &[&'static str]| {
+        let mut headers = HeaderMap::new();
+        values.iter().for_each(|value| {
+            headers.append(header::COOKIE, HeaderValue::from_static(value));
+        });
+        join_cookies(&mut headers);
+        headers.get_all(header::COOKIE).iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(joined(&[]), Vec::<String>::new());
+    assert_eq!(joined(&["a=1; b=2"]), ["a=1; b=2"]);
+    assert_eq!(joined(&["a=1", "b=2", "c=3"]), ["a=1; b=2; c=3"]);
+}
