@@ -220,7 +220,8 @@ impl ResolvesServerCert for Shown {
         let checkable = |c: &&Arc<Certificate>| c.key.key.choose_scheme(hello.signature_schemes()).is_some();
         let fitting = |c: &&Arc<Certificate>| name.as_deref().is_some_and(|name| c.covers(name));
         let fitting = self.0.iter().filter(fitting).find(checkable);
-        let chosen = fitting.or_else(|| self.0.iter().find(checkable))?;
+        // With a certificate that the client cannot check the handshake fails as clients expect.
+        let chosen = fitting.or_else(|| self.0.iter().find(checkable)).or_else(|| self.0.first())?;
         Some(Arc::clone(&chosen.key))
     }
 }

@@ -54,6 +54,18 @@ async fn a_client_that_speaks_something_else_is_told_so_in_the_handshake() {
     assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
 }
 
+/// Scanners and clients tell "nothing in common" from a server that will not talk to them.
+#[tokio::test]
+async fn who_has_nothing_in_common_is_told_that() {
+    let secure = Secure::start().await;
+    let address = secure.gate.address("public");
+    // The certificate has an elliptic-curve key.
+    let suites = vec![CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
+    let offer = Offer { versions: vec![ProtocolVersion::TLSv1_2], suites, ..Offer::default() };
+    let refused = shake(address, "shop.test", &secure.authority, &offer).await.unwrap_err();
+    assert!(refused.to_string().contains("HandshakeFailure"), "{refused}");
+}
+
 #[tokio::test]
 async fn plain_http_on_the_listener_for_tls_gets_no_answer_and_one_event() {
     let secure = Secure::start().await;
