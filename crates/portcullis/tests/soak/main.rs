@@ -12,7 +12,9 @@
     reason = "in a test a panic is the failure report, and what these measure is read by a person"
 )]
 
+mod certificates;
 mod chaos;
+mod load;
 mod reloads;
 mod slow;
 mod streams;

@@ -1,12 +1,10 @@
 //! A thousand reloads under load: no request fails, broken files change nothing, good ones are all taken over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use portcullis_testkit::{Client, Gate, Line, Signal, Upstream, eventually};
-use tokio::task::JoinSet;
 
+use crate::load::Load;
 use crate::{DEADLINE, config, is_wanted, metric, mib, say, start};
 
 const RELOADS: u64 = 1000;
@@ -19,7 +17,7 @@ async fn a_thousand_reloads_under_load_fail_no_request() {
     }
     let upstream = Upstream::start().await;
     let gate = start(&config(&upstream.url(), "")).await;
-    let load = Load::begin(&gate);
+    let load = Load::begin((0..CLIENTS).map(|_| (Client::new(), gate.url("/bytes/100"))));
     eventually(DEADLINE, async || load.answered() > 100).await;
     let (memory, began) = (gate.memory(), Instant::now());
     let (mut good, mut broken) = (1, 0);
@@ -87,45 +85,4 @@ async fn reload(gate: &Gate, text: &str) -> String {
     gate.signal(Signal::Hangup);
     let told = |line: &Line| line.kind() != Some("request") && line.text.contains("reloaded");
     gate.wait_for_line_after(before, told, DEADLINE).await.text
-}
-
-/// Clients that ask one request after the other, each over a connection that it keeps.
-struct Load {
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
-    clients: JoinSet<Result<(), String>>,
-}
-
-impl Load {
-    fn begin(gate: &Gate) -> Self {
-        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let mut clients = JoinSet::new();
-        for _ in 0..CLIENTS {
-            let (stop, answered, url) = (Arc::clone(&stop), Arc::clone(&answered), gate.url("/bytes/100"));
-            clients.spawn(async move {
-                let client = Client::new();
-                while !stop.load(Ordering::Relaxed) {
-                    match client.get(&url).try_send().await {
-                        Ok(answer) if answer.status == 200 && answer.body.len() == 100 => {}
-                        Ok(answer) => return Err(format!("{}: {}", answer.status, answer.text())),
-                        Err(why) => return Err(format!("{why:#}")),
-                    }
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(())
-            });
-        }
-        Self { stop, answered, clients }
-    }
-
-    fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
-    }
-
-    /// How many requests were answered, and what went wrong.
-    async fn end(self) -> (u64, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        let ended = self.clients.join_all().await;
-        (self.answered.load(Ordering::Relaxed), ended.into_iter().filter_map(Result::err).collect())
-    }
 }
