@@ -93,8 +93,14 @@ impl Client {
     /// connection for every request of HTTP/1.1.
     pub fn secure(authority: &Authority, certificate: Option<&Credentials>, speaks: Speaks) -> Self {
         let connector = HttpConnector::new_with_resolver(Here);
-        let tls = tls(Some(authority), certificate);
+        let tls = tls(Some(&authority.pem()), certificate);
         Self::over_tls(connector, if speaks == Speaks::Http1 { 0 } else { usize::MAX }, tls, speaks)
+    }
+
+    /// A client that trusts what this PEM text vouches for, itself included.
+    pub fn trusting(pem: &str, speaks: Speaks) -> Self {
+        let connector = HttpConnector::new_with_resolver(Here);
+        Self::over_tls(connector, usize::MAX, tls(Some(pem), None), speaks)
     }
 
     fn over(connector: HttpConnector<Here>, idle_max: usize) -> Self {
@@ -162,10 +168,10 @@ impl Client {
     }
 }
 
-fn tls(authority: Option<&Authority>, certificate: Option<&Credentials>) -> ClientConfig {
+fn tls(trusted: Option<&str>, certificate: Option<&Credentials>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    if let Some(authority) = authority {
-        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    if let Some(pem) = trusted {
+        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use portcullis_testkit::{Client, Gate, RequestBuilder, Upstream};
+use portcullis_testkit::{Client, Gate, RequestBuilder, Speaks, Upstream};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -89,7 +89,8 @@ impl Example {
         let config = self.path("portcullis.toml");
         let arguments = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         let gate = Gate::builder(binary()).arguments(arguments).start().await;
-        Running { gate, upstream, example: self }
+        let certificate = fs::read_to_string(self.path("ssl/cert.pem")).ok();
+        Running { gate, upstream, example: self, certificate }
     }
 }
 
@@ -98,12 +99,27 @@ struct Running {
     gate: Gate,
     upstream: Upstream,
     example: Example,
+    /// The gate's certificate, where the example speaks TLS.
+    certificate: Option<String>,
 }
 
 impl Running {
+    /// A URL of the gate, in the way that the example speaks.
+    fn url(&self, path: &str) -> String {
+        match self.certificate {
+            Some(_) => format!("https://localhost:{}{path}", self.gate.address("public").port()),
+            None => self.gate.url(path),
+        }
+    }
+
+    /// A client that trusts the gate.
+    fn client(&self) -> Client {
+        self.certificate.as_ref().map_or_else(Client::new, |pem| Client::trusting(pem, Speaks::Http2))
+    }
+
     /// Begins a request; `who` names a file of `state/` that holds a key, `-` is nobody.
     fn request(&self, client: &Client, who: &str, method: &str, path: &str) -> RequestBuilder {
-        let request = client.request(method.parse().unwrap(), self.gate.url(path));
+        let request = client.request(method.parse().unwrap(), self.url(path));
         if who == "-" {
             request
         } else {
@@ -122,7 +138,7 @@ impl Running {
 
     /// Checks a table of requests and statuses, one a line: `WHO METHOD PATH -> STATUS`.
     async fn check(&self, table: &str) {
-        let client = Client::new();
+        let client = self.client();
         let rows: Vec<&str> = table.lines().map(str::trim).filter(|row| !row.is_empty()).collect();
         let mut seen = Vec::new();
         for row in &rows {

@@ -214,7 +214,7 @@ async fn the_detectors_cameras_report_and_do_nothing_else() {
         )
         .await;
     let picture = vec![0xff; 3 << 20];
-    let sent = running.request(&Client::new(), "camera", "PUT", "/api/pictures/7");
+    let sent = running.request(&running.client(), "camera", "PUT", "/api/pictures/7");
     let answer = sent.header("content-type", "image/jpeg").body(picture).send().await;
     assert_eq!(answer.status, 200);
     assert_eq!(running.upstream.last_request("/api/pictures/7").unwrap().body_bytes, 3 << 20);

@@ -67,16 +67,18 @@ fn promises(readme: &str) -> Vec<Promise> {
 /// What the README sets before its commands, such as `json='…'`; the gate's address is another one here.
 fn settings(readme: &str, gate: &str) -> String {
     let is_setting = |line: &&String| {
-        line.split_once('=').is_some_and(|(name, _)| name.chars().all(char::is_alphanumeric))
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        line.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
     };
     let set: Vec<String> = blocks(readme).iter().filter(is_setting).cloned().collect();
-    assert!(set.contains(&"gate=http://127.0.0.1:8000".to_owned()), "{set:?}");
+    let usual = ["gate=http://127.0.0.1:8000", "gate=https://localhost:8000"];
+    assert!(set.iter().any(|line| usual.contains(&line.as_str())), "{set:?}");
     format!("{}\ngate={gate}", set.join("\n"))
 }
 
 /// The statuses that a command prints: of the answers' heads, or as it was told to print them.
 fn statuses(output: &str) -> Vec<u16> {
-    let heads = output.lines().filter(|line| line.starts_with("HTTP/1.1 "));
+    let heads = output.lines().filter(|line| line.starts_with("HTTP/"));
     let of_heads: Vec<u16> = heads.filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect();
     if of_heads.is_empty() {
         output.lines().filter_map(|line| line.trim().parse().ok()).collect()
@@ -90,7 +92,7 @@ async fn keep_promises(running: &Running) {
     let readme = running.example.read("README.md");
     let promises = promises(&readme);
     assert!(promises.len() >= 8, "{promises:#?}");
-    let set = settings(&readme, running.gate.url("").trim_end_matches('/'));
+    let set = settings(&readme, running.url("").trim_end_matches('/'));
     for Promise { expected, command } in promises {
         let line = format!("cd examples/{}\n{set}\n{command}", running.example.name);
         let (_, output) = running.example.types(&line).await;
