@@ -14,6 +14,7 @@ mod http2;
 mod io;
 mod metrics;
 mod notices;
+mod proxy_protocol;
 mod refusal;
 mod server;
 pub mod stages;
