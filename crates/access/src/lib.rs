@@ -14,5 +14,6 @@ pub mod demand;
 pub mod limit;
 pub mod patterns;
 pub mod roles;
+pub mod shed;
 pub mod suspicion;
 mod table;

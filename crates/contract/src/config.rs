@@ -6,6 +6,7 @@
 
 mod address;
 mod application;
+mod bounds;
 mod callers;
 mod certificate;
 mod certificate_file;

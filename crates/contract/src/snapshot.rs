@@ -84,6 +84,8 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// The field in which they say it.
     pub forwarded_by: ForwardedBy,
+    /// Whether their connections begin with a PROXY header.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 impl Listen {
@@ -92,6 +94,16 @@ impl Listen {
         let address = address.to_canonical();
         self.trusted_proxies.iter().any(|net| net.contains(&address))
     }
+}
+
+/// Whether connections begin with a header of the PROXY protocol. There is no "perhaps": whoever may leave it out may
+/// also write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// None does.
+    Off,
+    /// Each does, and only trusted proxies may connect.
+    Required,
 }
 
 /// The field in which trusted proxies name the hops before them; the other one is ignored.
@@ -139,6 +151,10 @@ pub struct Bounds {
     pub connections_per_prefix_max: usize,
     /// Requests that one HTTP/2 connection may have open at once.
     pub streams_max: u32,
+    /// Requests on one connection.
+    pub requests_per_connection_max: usize,
+    /// Requests under way in all.
+    pub requests_max: usize,
     /// Bytes of request line and headers together.
     pub head_bytes_max: usize,
     /// Header fields in a request.
@@ -149,8 +165,16 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// Longest pause of a client that sends a body or reads an answer.
     pub client_stall_timeout: Duration,
+    /// Least bytes a second of a request body that streams through, while its client is waited for.
+    pub body_rate_min: u64,
+    /// The same of a body that is held.
+    pub held_body_rate_min: u64,
+    /// Time for which a body may be waited for whatever its rate.
+    pub body_grace: Duration,
     /// Bytes of request bodies held in memory for inspection, over all requests.
     pub buffered_bytes_max: usize,
+    /// The same for each address prefix.
+    pub buffered_bytes_per_prefix_max: usize,
     /// How long open requests may go on after a stop was asked for.
     pub drain_timeout: Duration,
 }
@@ -325,6 +349,8 @@ pub struct Route {
     pub client_authority: Option<Arc<ClientAuthority>>,
     /// Its limits.
     pub limits: Vec<RouteLimit>,
+    /// How much its requests matter when the node is full.
+    pub priority: Priority,
     /// How its requests are inspected.
     pub inspection: Inspection,
     /// The security headers of its answers.
@@ -344,6 +370,17 @@ pub enum RouteKind {
     Api,
     /// Browsers: refusals are a plain page unless the client asks for JSON.
     Page,
+}
+
+/// How much the requests of a route matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// They are refused last.
+    High,
+    /// They are refused before those of high priority.
+    Normal,
+    /// They are refused first.
+    Low,
 }
 
 /// A limit on a route.

@@ -78,7 +78,6 @@ fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str
         ("ops.address", address(now) == address(next)),
         ("state.directory", now.state_directory == next.state_directory),
         ("log.form", now.log == next.log),
-        ("bounds.buffered_bytes_max", now.bounds.buffered_bytes_max == next.bounds.buffered_bytes_max),
     ];
     fixed.into_iter().find(|(_, same)| !same).map(|(setting, _)| setting)
 }

@@ -15,12 +15,14 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use portcullis_contract::ports::Clock;
+use portcullis_contract::snapshot::Bounds;
 use portcullis_model::Monotonic;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
+use crate::budget::Apart;
 use crate::fields;
-use crate::gate::Apart;
+use crate::pace::Pace;
 use crate::story::Story;
 
 /// A body that the upstream is sent.
@@ -32,6 +34,9 @@ pub(crate) enum BodyError {
     /// The other side sent nothing for too long.
     #[error("nothing arrived for {0:?}")]
     Stalled(Duration),
+    /// The client sent too little in the time that it was waited for.
+    #[error("it came more slowly than {0} bytes a second")]
+    Slow(u64),
     /// More bytes than the route allows.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
@@ -64,6 +69,8 @@ pub(crate) struct Upload {
 pub(crate) enum UploadFailure {
     /// The client stopped sending.
     Stalled,
+    /// The client sent too slowly.
+    Slow,
     /// The client sent too much.
     TooLarge,
     /// The client left or sent broken framing.
@@ -75,6 +82,7 @@ impl UploadFailure {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Stalled => "the client stopped sending its body",
+            Self::Slow => "the client sent its body more slowly than `bounds.body_rate_min`",
             Self::TooLarge => "the body is larger than `body_bytes_max`",
             Self::Broken => "the body's framing broke or the client left",
         }
@@ -108,6 +116,7 @@ impl Upload {
             UploadFailure::Stalled => 1,
             UploadFailure::TooLarge => 2,
             UploadFailure::Broken => 3,
+            UploadFailure::Slow => 4,
         };
         self.failure.store(code, Ordering::Relaxed);
     }
@@ -118,19 +127,23 @@ impl Upload {
             0 => None,
             1 => Some(UploadFailure::Stalled),
             2 => Some(UploadFailure::TooLarge),
+            4 => Some(UploadFailure::Slow),
             _ => Some(UploadFailure::Broken),
         }
     }
 }
 
-/// A client's body: counted, bounded in size, and given up when the client stops sending.
+/// A client's body: counted, bounded in size, and given up when the client stops sending or sends too slowly.
 pub(crate) struct Sending<B> {
     inner: B,
     upload: Arc<Upload>,
     clock: Arc<dyn Clock>,
     bytes_max: u64,
     seen: u64,
-    stall: Stall,
+    stall_timeout: Duration,
+    pace: Pace,
+    /// Since when the client is waited for, and until when.
+    wait: Option<(Monotonic, Stall)>,
 }
 
 impl<B> Sending<B> {
@@ -139,10 +152,40 @@ impl<B> Sending<B> {
         upload: &Arc<Upload>,
         clock: &Arc<dyn Clock>,
         bytes_max: u64,
-        stall: Duration,
+        bounds: &Bounds,
     ) -> Self {
-        let (upload, clock) = (Arc::clone(upload), Arc::clone(clock));
-        Self { inner, upload, clock, bytes_max, seen: 0, stall: Stall::new(Some(stall)) }
+        let (upload, clock, stall_timeout) =
+            (Arc::clone(upload), Arc::clone(clock), bounds.client_stall_timeout);
+        let pace = Pace::new(bounds.body_grace, bounds.body_rate_min);
+        Self { inner, upload, clock, bytes_max, seen: 0, stall_timeout, pace, wait: None }
+    }
+
+    /// From now on the client must have sent at least so many bytes a second.
+    pub(crate) fn at_least(&mut self, rate: u64) {
+        self.pace.bytes_per_second = rate;
+        self.waited();
+    }
+
+    /// The client is not waited for any more.
+    fn waited(&mut self) {
+        if let Some((since, _)) = self.wait.take() {
+            self.pace.waited(self.clock.monotonic().since(since));
+        }
+    }
+
+    /// Ready with what is wrong once the client was waited for too long.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let (clock, pace, seen) = (&self.clock, &self.pace, self.seen);
+        let patience = || self.stall_timeout.min(pace.left(seen));
+        let (_, stall) = self.wait.get_or_insert_with(|| (clock.monotonic(), Stall::new(Some(patience()))));
+        let after = ready!(stall.poll(cx));
+        let (failure, error) = if after < self.stall_timeout {
+            (UploadFailure::Slow, BodyError::Slow(self.pace.bytes_per_second))
+        } else {
+            (UploadFailure::Stalled, BodyError::Stalled(after))
+        };
+        self.upload.failed(failure);
+        Poll::Ready(error)
     }
 }
 
@@ -160,13 +203,9 @@ where
         let this = self.get_mut();
         let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                let after = ready!(this.stall.poll(cx));
-                this.upload.failed(UploadFailure::Stalled);
-                return Poll::Ready(Some(Err(BodyError::Stalled(after))));
-            }
+            Poll::Pending => return this.wait(cx).map(|error| Some(Err(error))),
         };
-        this.stall.reset();
+        this.waited();
         Poll::Ready(match frame {
             None => None,
             Some(Err(error)) => {

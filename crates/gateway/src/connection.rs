@@ -4,19 +4,20 @@
 //! Everything that a client can let wait has a limit here: the handshake and its first head share one, and a socket
 //! that takes nothing has another.
 
+mod peer;
+
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::Version;
+use http::{HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use portcullis_contract::snapshot::Bounds;
-use portcullis_model::Stage;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -27,7 +28,6 @@ use crate::http2;
 use crate::io::{ClientIo, InTurn, keep_little_unsent};
 use crate::refusal::Refusal;
 use crate::server::{CutOff, Shared, handle, refuse_head};
-use crate::stages::accept;
 use crate::strict::Limits;
 use crate::strict::inbox::Refused;
 use crate::tls::{HTTP2, Handshake};
@@ -45,20 +45,9 @@ pub(crate) enum Speaks {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
+pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
     let gate = &shared.gate;
-    let admitted = catch_unwind(AssertUnwindSafe(|| {
-        gate.tellers.entered(Stage::Accept);
-        accept::admit(gate, &shared.connections, peer.ip())
-    }));
-    let _admitted = match admitted {
-        Ok(Ok(admitted)) => admitted,
-        Ok(Err(why)) => return shared.turn_away(peer.ip(), Refusal::busy(why)),
-        Err(_panic) => {
-            gate.tellers.metrics.panics.inc();
-            return shared.turn_away(peer.ip(), Refusal::internal("stage `accept` broke"));
-        }
-    };
+    let Some((_admitted, peer)) = peer::admit(&shared, &mut stream, peer).await else { return };
     // A small answer must not wait for more to come.
     let _ = stream.set_nodelay(true);
     keep_little_unsent(&stream);
@@ -138,13 +127,22 @@ where
     let io = ClientIo::new(stream, limits(&bounds), bounds.client_stall_timeout, refuse);
     let service = {
         let (shared, channel, turns) = (Arc::clone(&shared), Arc::clone(&channel), io.turns());
+        let (asked, most) = (AtomicUsize::new(0), bounds.requests_per_connection_max);
         service_fn(move |mut request: hyper::Request<Incoming>| {
+            let is_last = asked.fetch_add(1, Ordering::Relaxed) + 1 >= most;
             let (raw, turn) = turns.begin();
             if let Some(raw) = raw {
                 request.extensions_mut().insert(Arc::new(raw));
             }
             let answer = handle(Arc::clone(&shared), request, Arc::clone(&channel));
-            async move { Ok::<_, CutOff>(answer.await?.map(|told| InTurn::new(told, turn))) }
+            async move {
+                let mut answer = answer.await?.map(|told| InTurn::new(told, turn));
+                // What follows a switch of protocols is no request any more.
+                if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, CutOff>(answer)
+            }
         })
     };
     let mut serving = pin!(http1_settings(&bounds).serve_connection(io, service));

@@ -12,10 +12,12 @@ use portcullis_contract::Snapshot;
 use portcullis_contract::ports::{Clock, Entropy, Events, Exposition, Publish, Readiness};
 use portcullis_model::Stage;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
+use crate::stages::shed::InFlight;
 use crate::tls::{Acceptor, Tickets, TlsError};
 use crate::upstream::Upstreams;
 
@@ -25,8 +27,6 @@ const LIMIT_SLOTS: usize = 1 << 16;
 const BAN_SLOTS: usize = 1 << 14;
 /// Slots of the suspicion table: address prefixes with a recent suspicious request.
 const SUSPICION_SLOTS: usize = 1 << 13;
-/// A permit of the byte budget stands for this many buffered bytes.
-const BUDGET_UNIT_BYTES: usize = 1024;
 
 /// What the gate needs from outside.
 #[derive(Clone)]
@@ -71,7 +71,8 @@ pub struct Gate {
     pub(crate) memory: Memory,
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) upstreams: Upstreams,
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) in_flight: Arc<InFlight>,
     /// Turns for looking at large bodies: one for each core.
     pub(crate) scans: Arc<Semaphore>,
     stopping: AtomicBool,
@@ -142,7 +143,6 @@ impl Gate {
         metrics.snapshots.inc();
         let tellers = Arc::new(Tellers { clock, entropy, events, metrics, watch });
         let upstreams = Upstreams::new(Arc::clone(&tellers));
-        let budget = Budget::new(snapshot.bounds.buffered_bytes_max);
         let pools = upstreams.pools_for(&snapshot);
         let tickets = Tickets::new()?;
         let tls = live_tls(&snapshot, &tickets, &tellers)?;
@@ -150,7 +150,18 @@ impl Gate {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let scans = Arc::new(Semaphore::new(cores));
         let stopping = AtomicBool::new(false);
-        Ok(Self { live, tickets, tellers, memory, patterns, upstreams, budget, scans, stopping })
+        Ok(Self {
+            live,
+            tickets,
+            tellers,
+            memory,
+            patterns,
+            upstreams,
+            budget: Arc::default(),
+            in_flight: Arc::default(),
+            scans,
+            stopping,
+        })
     }
 
     /// What a request is decided by, from its start to its end.
@@ -201,53 +212,5 @@ impl Exposition for Gate {
     fn text(&self) -> String {
         let active = self.memory.bans.active(self.tellers.clock.monotonic());
         self.tellers.metrics.text(active as u64, self.budget.used_bytes())
-    }
-}
-
-/// The byte budget of all bodies held in memory at once.
-pub(crate) struct Budget {
-    free: Arc<Semaphore>,
-    units: usize,
-}
-
-/// A share of the budget, given back when dropped.
-pub(crate) struct Apart {
-    budget: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
-}
-
-impl Budget {
-    fn new(bytes: usize) -> Self {
-        let units = (bytes / BUDGET_UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(units)), units }
-    }
-
-    /// Bytes set apart now.
-    fn used_bytes(&self) -> u64 {
-        (self.units.saturating_sub(self.free.available_permits()) as u64) * BUDGET_UNIT_BYTES as u64
-    }
-
-    /// A share of nothing yet.
-    pub(crate) fn share(&self) -> Apart {
-        Apart { budget: Arc::clone(&self.free), held: None }
-    }
-}
-
-impl Apart {
-    /// Makes the share large enough for `bytes`, or says that the budget is used up.
-    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
-        let units = bytes.div_ceil(BUDGET_UNIT_BYTES);
-        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Ok(missing) = u32::try_from(units.saturating_sub(held)) else { return false };
-        match Arc::clone(&self.budget).try_acquire_many_owned(missing) {
-            Ok(more) => {
-                match &mut self.held {
-                    Some(held) => held.merge(more),
-                    None => self.held = Some(more),
-                }
-                true
-            }
-            Err(_) => false,
-        }
     }
 }

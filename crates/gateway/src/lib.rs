@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod budget;
 mod channel;
 mod connection;
 mod fields;
@@ -14,6 +15,7 @@ mod http2;
 mod io;
 mod metrics;
 mod notices;
+mod pace;
 mod proxy_protocol;
 mod refusal;
 mod server;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use portcullis_access::shed::Class;
 use portcullis_model::{Outcome, RequestEvent, Stage};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -34,12 +35,18 @@ pub(crate) struct ApplicationLabels {
     application: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ClassLabels {
+    class: &'static str,
+}
+
 /// All counters of the gate, each registered once.
 pub(crate) struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
     refusals: Family<StageLabels, Counter>,
     would_refuse: Family<StageLabels, Counter>,
+    shed: Family<ClassLabels, Counter>,
     /// One for each stage, in their order: they are counted too often to be looked up by label.
     entered: [Counter; Stage::ALL.len()],
     seconds: Family<ApplicationLabels, Histogram, fn() -> Histogram>,
@@ -93,6 +100,7 @@ impl Metrics {
                 "would_refuse",
                 "Requests that an observing part would have refused, by stage",
             ),
+            shed: added(r, "shed", "Requests refused because others under way come first, by class"),
             entered: by_stage(r),
             stories_open: added(r, "requests_in_flight", "Requests whose story is not told yet"),
             connections: added(r, "connections", "Open client connections"),
@@ -148,6 +156,11 @@ impl Metrics {
     /// An observing part would have refused.
     pub(crate) fn would_refuse(&self, stage: Stage) {
         self.would_refuse.get_or_create(&StageLabels { stage: stage.as_str() }).inc();
+    }
+
+    /// A request was refused because others come first.
+    pub(crate) fn shed(&self, class: Class) {
+        self.shed.get_or_create(&ClassLabels { class: class.as_str() }).inc();
     }
 
     /// A request entered a stage.

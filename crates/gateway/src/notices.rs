@@ -40,6 +40,27 @@ impl Notices {
         }
     }
 
+    /// Says that `peer` sent a PROXY header where none is read, unless that was said lately.
+    pub(crate) fn unread_header(&self, peer: IpAddr, is_trusted: bool, now: Monotonic) {
+        if is_trusted {
+            let what =
+                "sent a PROXY header, which is no request: write `listen.proxy_protocol = \"required\"`";
+            self.proxy(peer, what, now);
+        } else {
+            self.stranger(peer, "a PROXY header", now);
+        }
+    }
+
+    /// Says that `peer` was turned away although it may be a proxy that was forgotten, unless that was said lately.
+    pub(crate) fn turned_away(&self, peer: IpAddr, why: &str, now: Monotonic) {
+        if self.is_due(peer, now) {
+            tracing::warn!(
+                %peer,
+                "{peer} was turned away: {why}. If it is your proxy, add it to `listen.trusted_proxies`"
+            );
+        }
+    }
+
     /// Says what a proxy that is trusted does otherwise than configured, unless that was said lately.
     pub(crate) fn proxy(&self, peer: IpAddr, what: &str, now: Monotonic) {
         if self.is_due(peer, now) {

@@ -88,6 +88,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Read, Fault> {
     }
 }
 
+/// Whether what was refused as a request begins like a header, less the empty lines of version 2 that may have been
+/// skipped before it.
+pub(crate) fn is_meant(held: &[u8]) -> bool {
+    let (text, binary) =
+        (held.starts_with(TEXT), [0, 2, 4].into_iter().filter_map(|from| SIGNATURE.get(from..)));
+    text || binary.into_iter().any(|signature| held.starts_with(signature))
+}
+
 /// Version 1.
 fn line(bytes: &[u8]) -> Result<Read, Fault> {
     let shown = bytes.get(..LINE_BYTES_MAX).unwrap_or(bytes);

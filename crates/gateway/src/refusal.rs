@@ -12,6 +12,9 @@ use portcullis_model::Blame;
 
 use crate::strict::Fault;
 
+/// When a request that was shed may come again: long enough for some of those under way to end.
+const SHED_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Why a request was refused.
 #[derive(Debug)]
 #[must_use]
@@ -184,6 +187,12 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Public::Busy, Blame::Operator, private)
             .retry_after(Duration::from_secs(1))
             .closing()
+    }
+
+    /// 503: more important requests come first. The connection stays: opening another one would only cost more.
+    pub(crate) fn shed(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Public::Busy, Blame::Operator, private)
+            .retry_after(SHED_RETRY_AFTER)
     }
 
     /// 500: the gate itself failed.

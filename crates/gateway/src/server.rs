@@ -151,6 +151,11 @@ async fn accept_some(shared: &Arc<Shared>, listener: Option<&TcpListener>, speak
 /// The answer to a head that was refused before the HTTP library saw it, with its Story; none for more garbage
 /// than anybody needs to see.
 pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> Option<Response<Told>> {
+    if refused.is_proxy_header {
+        let now = shared.gate.tellers.clock.monotonic();
+        let is_trusted = shared.gate.snapshot().listen.trusts(peer);
+        shared.gate.memory.notices.unread_header(peer, is_trusted, now);
+    }
     let mut story = shared.garbage(peer)?;
     story.saw_protocol(Version::HTTP_11);
     story.saw_head(&refused.method, None, &refused.path);

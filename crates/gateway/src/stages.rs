@@ -17,6 +17,7 @@ mod normalize;
 mod record;
 mod respond;
 mod route;
+pub(crate) mod shed;
 pub(crate) mod suspicion;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,11 +76,12 @@ pub(crate) async fn walk(
     flood::take(scope, &client, story)?;
     let request = normalize::read_once(scope, arrived, story)?;
     let target = known.target.insert(route::find(scope, &request, story)?);
+    shed::admit(scope, &client, target, story)?;
     inspect_head::look(scope, &request, target, story)?;
     let principal = authenticate::identify(scope, &request, target, story)?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
     let permit = authorize::judge(scope, &request, target, principal, story)?;
-    let inspected = inspect_body::look(scope, request, target, story).await?;
+    let inspected = inspect_body::look(scope, request, &client, target, story).await?;
     let recorded = record::intend(&permit, story)?;
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;
     Ok(respond::fit(scope, answer, target, client.scheme, &limited, story))

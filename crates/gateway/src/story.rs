@@ -17,6 +17,7 @@ use portcullis_model::{
 use crate::body::Upload;
 use crate::gate::Tellers;
 use crate::refusal::Refusal;
+use crate::stages::shed::Place;
 
 /// Decisions kept of one request: every stage may speak once or twice, a loop may not fill memory.
 const DECISIONS_MAX: usize = 40;
@@ -31,6 +32,8 @@ pub(crate) struct Story {
     event: RequestEvent,
     began: Monotonic,
     upload: Arc<Upload>,
+    /// Its place among the requests under way, once it has one.
+    place: Option<Place>,
 }
 
 impl Story {
@@ -69,7 +72,7 @@ impl Story {
             duration_us: 0,
             upstream_us: None,
         };
-        Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)) }
+        Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)), place: None }
     }
 
     /// Our id of the request.
@@ -77,14 +80,14 @@ impl Story {
         self.event.request_id
     }
 
-    /// When the request's head had been read.
-    pub(crate) fn began(&self) -> Monotonic {
-        self.began
-    }
-
     /// The counters of the request's body, shared with whoever reads it.
     pub(crate) fn upload(&self) -> &Arc<Upload> {
         &self.upload
+    }
+
+    /// The request has a place until its story ends.
+    pub(crate) fn takes(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// The clocks and counters that the story is told with.

@@ -6,7 +6,8 @@ use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
 use crate::snapshot::{
-    ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind, TlsVersion, UpstreamsOwn,
+    ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind, TlsVersion,
+    UpstreamsOwn,
 };
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
@@ -87,7 +88,13 @@ choices! {
         instead of "x-real-ip": "`X-Real-IP` holds one address, so nobody sees which proxies a request passed; \
             let the proxy send `X-Forwarded-For`"
     }
+    ProxyProtocol {
+        Off = "off", Required = "required";
+        instead of "optional": "whoever may leave the header out may also forge it; write \"required\", and let \
+            only proxies that send it connect"
+    }
     RouteKind { Api = "api", Page = "page" }
+    Priority { High = "high", Normal = "normal", Low = "low" }
     LimitBy { AddressAndRoute = "address_and_route", Address = "address", ApiKey = "api_key" }
     OverLimit { Deny = "deny", Pass = "pass" }
     OnError { Deny = "deny", Allow = "allow" }

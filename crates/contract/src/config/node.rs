@@ -16,13 +16,12 @@ use super::callers::Callers;
 use super::certificate_file::Certificates;
 use super::kind::List;
 use super::table::Setting;
-use super::time::Size;
 use super::tls::{self, Authorities};
 use super::tree::{self, Config};
 use super::{application, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
-use crate::snapshot::{Bounds, Flood, Listen, OpsListen, Snapshot};
+use crate::snapshot::{Flood, Listen, OpsListen, ProxyProtocol, Snapshot};
 
 /// Compiles the whole. Whoever gets a Snapshot must still see whether problems were reported.
 pub(crate) fn snapshot(
@@ -33,7 +32,7 @@ pub(crate) fn snapshot(
 ) -> Option<Snapshot> {
     let listen = listen(config, surroundings, now, problems);
     let ops = ops(config, problems);
-    let bounds = bounds(config, problems);
+    let bounds = super::bounds::bounds(config, problems);
     let exempt =
         networks(&config.ban.value()?.exempt, "everyone would be exempt from bans and limits", problems);
     let callers = Callers::declared(config, problems)?;
@@ -73,7 +72,21 @@ fn listen(
         plain_http2: *listen.plain_http2.value()?,
         trusted_proxies: trusted_proxies?,
         forwarded_by: *listen.forwarded_by.value()?,
+        proxy_protocol: proxy_protocol(listen, problems)?,
     })
+}
+
+/// Whether connections begin with a PROXY header; then somebody must be trusted to write it.
+fn proxy_protocol(listen: &tree::Listen, problems: &mut Problems) -> Option<ProxyProtocol> {
+    let proxy_protocol = *listen.proxy_protocol.value()?;
+    let nobody = listen.trusted_proxies.value().is_some_and(|list| list.iter().next().is_none());
+    if proxy_protocol == ProxyProtocol::Required && nobody {
+        let message = "only trusted proxies may connect then, and `trusted_proxies` names none";
+        problems.add(
+            Problem::at(&listen.proxy_protocol.place, message).help("name the proxies in `trusted_proxies`"),
+        );
+    }
+    Some(proxy_protocol)
 }
 
 /// The second listener, which makes sense beside one that speaks TLS.
@@ -132,44 +145,6 @@ fn is_inside(ip: IpAddr) -> bool {
 pub(crate) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() == b.port() && a.port() != 0 && same_ip
-}
-
-fn bounds(config: &Config, problems: &mut Problems) -> Option<Bounds> {
-    let bounds = config.bounds.value()?;
-    if let (Some(head), Some(target)) = (bounds.head_bytes_max.value(), bounds.target_bytes_max.value())
-        && head.0 <= target.0
-    {
-        let message = "must be more than `target_bytes_max`, since the target is part of the head";
-        problems.add(Problem::at(&bounds.head_bytes_max.place, message));
-    }
-    if let (Some(all), Some(each)) =
-        (bounds.connections_max.value(), bounds.connections_per_prefix_max.value())
-        && each > all
-    {
-        let message =
-            format!("{each} connections for one client are more than `connections_max`, {all}, for all");
-        let place = match bounds.connections_per_prefix_max.written() {
-            Some((_, place)) => place,
-            None => &bounds.connections_max.place,
-        };
-        problems.add(Problem::at(place, message).help("lower this one or raise the other"));
-    }
-    Some(Bounds {
-        connections_max: *bounds.connections_max.value()?,
-        connections_per_prefix_max: *bounds.connections_per_prefix_max.value()?,
-        streams_max: *bounds.streams_max.value()?,
-        head_bytes_max: bytes(&bounds.head_bytes_max)?,
-        headers_max: *bounds.headers_max.value()?,
-        target_bytes_max: bytes(&bounds.target_bytes_max)?,
-        head_timeout: *bounds.head_timeout.value()?,
-        client_stall_timeout: *bounds.client_stall_timeout.value()?,
-        buffered_bytes_max: bytes(&bounds.buffered_bytes_max)?,
-        drain_timeout: *bounds.drain_timeout.value()?,
-    })
-}
-
-fn bytes(size: &Setting<Size>) -> Option<usize> {
-    usize::try_from(size.value()?.0).ok()
 }
 
 fn flood(flood: &tree::Flood) -> Option<Flood> {

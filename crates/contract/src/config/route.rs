@@ -91,6 +91,7 @@ impl<'c> Routes<'c> {
             limits: limits?,
             inspection: inspection?,
             security_headers: Arc::new(headers?),
+            priority: *route.priority.value()?,
             body_bytes_max: route.body_bytes_max.value()?.0,
             response_timeout: *route.response_timeout.value()?,
             idle_timeout: route.idle_timeout.value()?.0,

@@ -126,6 +126,20 @@ fn a_key_holds_what_its_roles_hold_unless_a_list_narrows_it() {
 }
 
 #[test]
+fn a_clients_share_of_held_bodies_follows_what_is_held() {
+    const MIB: usize = 1 << 20;
+    for (bounds, share) in [
+        ("", 32 * MIB),
+        ("buffered_bytes_max = \"2MiB\"", MIB),
+        ("buffered_bytes_max = \"1MiB\"", MIB),
+        ("buffered_bytes_max = \"100MiB\"\nbuffered_bytes_per_prefix_max = \"3MiB\"", 3 * MIB),
+    ] {
+        let snapshot = snapshot(&mistakes::GOOD.replace("[ops]", &format!("[bounds]\n{bounds}\n[ops]")));
+        assert_eq!(snapshot.bounds.buffered_bytes_per_prefix_max, share, "{bounds}");
+    }
+}
+
+#[test]
 fn a_configuration_becomes_a_snapshot() {
     let text =
         mistakes::GOOD.replace("[ops]", "trusted_proxies = [\"10.0.0.0/8\"]\n[log]\nform = \"json\"\n[ops]");

@@ -4,6 +4,7 @@
 //! What depends on two settings at once is not here but in the files that compile them: `node.rs`, `callers.rs`,
 //! `application.rs`, `route.rs`.
 
+mod bounds;
 mod headers;
 mod tls;
 mod upstream_tls;
@@ -29,7 +30,10 @@ use super::time::{DurationOrNone, Expiry, Size};
 use super::word::{AuthorityName, KeyHeader, LimitName, Owner, Sentence};
 use crate::diagnostic::Problems;
 use crate::path::PathPattern;
-use crate::snapshot::{ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, RouteKind};
+use crate::snapshot::{
+    ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind,
+};
+pub(crate) use bounds::Bounds;
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;
 
@@ -96,9 +100,13 @@ settings! {
         /// hop that is `unknown`, hidden or no address of one host is answered 400. The host is always `Host`:
         /// `X-Forwarded-Host` and `host=` are never believed, because most proxies pass on what clients send there.
         forwarded_by: ForwardedBy = "x-forwarded-for", example "forwarded";
-    }
-    later {
-        "proxy_protocol" => "for now, let the proxy send `X-Forwarded-For`",
+        /// `required`: every connection begins with a header of the PROXY protocol, version 1 or 2, in which a trusted
+        /// proxy names its client. That address is the connection's from there on: it is counted, banned and logged,
+        /// and if it is a trusted proxy's, what it says in `forwarded_by` counts too. Everyone else is turned away,
+        /// and the log warns of it. A header that names nobody (`UNKNOWN`, `LOCAL`, `UNSPEC`) stands for the proxy
+        /// itself; one that is not by the letter, is longer than 536 bytes, has a wrong checksum or does not come
+        /// within `bounds.head_timeout` ends the connection.
+        proxy_protocol: ProxyProtocol = "off", example "required";
     }
 }
 
@@ -123,32 +131,6 @@ settings! {
     struct Log {
         /// `json` for machines, `text` for people, `auto` for text on a terminal and JSON elsewhere.
         form: LogForm = "auto", example "json";
-    }
-}
-
-settings! {
-    /// What one connection or request may cost the node. Every bound keeps a stranger from using up what others need.
-    struct Bounds {
-        /// Open client connections in all. Further ones are closed at once, and counted in the metrics.
-        connections_max: usize = 10_000, from 1 to 1_000_000, example 2_000;
-        /// Open client connections for each client address (IPv6: each /64), so that one client cannot take them all.
-        connections_per_prefix_max: usize = 256, from 1 to 1_000_000, example 100;
-        /// Requests that one HTTP/2 connection may have open at once. Browsers expect a hundred.
-        streams_max: u32 = 100, from 1 to 1_000, example 50;
-        /// Bytes of request line and headers together.
-        head_bytes_max: Size = "32KiB", from "1KiB" to "1MiB", example "16KiB";
-        /// Header fields in a request.
-        headers_max: usize = 100, from 8 to 1_000, example 64;
-        /// Bytes of the request target, path and query together.
-        target_bytes_max: Size = "8KiB", from "256B" to "64KiB", example "4KiB";
-        /// Time to send a whole head, against clients that dribble; an idle connection is kept for as long.
-        head_timeout: Duration = "10s", from "1s" to "5m", example "5s";
-        /// Longest pause of a client that sends a body or reads an answer.
-        client_stall_timeout: Duration = "30s", from "1s" to "10m", example "20s";
-        /// Bytes of request bodies held in memory for inspection, over all requests.
-        buffered_bytes_max: Size = "64MiB", from "1MiB" to "64GiB", example "256MiB";
-        /// How long open requests may go on after a stop was asked for.
-        drain_timeout: Duration = "30s", from "0s" to "10m", example "10s";
     }
 }
 
@@ -375,6 +357,9 @@ settings! {
         client_certificate: AuthorityName = optional, example "partners";
         /// Limits of the application, by name. A request must be within all of them.
         limits: List<LimitName> = [], example ["per-client"];
+        /// How much its requests matter when `bounds.requests_max` is near: `low` ones are refused first, then `normal`
+        /// ones, `high` ones last.
+        priority: Priority = "normal", example "low";
         /// Largest request body. Larger ones are answered 413.
         body_bytes_max: Size = "10MiB", from "0B" to "1024GiB", example "64KiB";
         /// Time until the application's answer must begin.

@@ -163,7 +163,7 @@ fn no_answer_in(patience: Duration) -> Failure {
 fn clients_fault(failure: UploadFailure) -> Failure {
     let why = failure.as_str();
     let refusal = match failure {
-        UploadFailure::Stalled => Refusal::too_slow(why),
+        UploadFailure::Stalled | UploadFailure::Slow => Refusal::too_slow(why),
         UploadFailure::TooLarge => Refusal::body_too_large(why),
         UploadFailure::Broken => Refusal::broken_body(why),
     };

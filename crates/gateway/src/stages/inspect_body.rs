@@ -16,6 +16,7 @@ use portcullis_model::Stage;
 
 use crate::body::{RequestBody, Sending};
 use crate::refusal::Refusal;
+use crate::stages::address::Client;
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::stages::{Scope, guarded, suspicion};
@@ -41,6 +42,7 @@ impl Inspected {
 pub(crate) async fn look(
     scope: Scope<'_>,
     mut request: Request,
+    client: &Client,
     target: &Target,
     story: &mut Story,
 ) -> Result<Inspected, Refusal> {
@@ -70,7 +72,7 @@ pub(crate) async fn look(
         unless_observing(target, story, Refusal::encoded_body(why))?;
         return Ok(Inspected { request, body: sending.boxed_unsync() });
     }
-    let held = hold::hold(scope, sending, declared, target, story).await?;
+    let held = hold::hold(scope, sending, declared, client, target, story).await?;
     if let Some(whole) = &held.whole {
         match scan::scan(scope, kind, whole).await {
             Ok(Look::Clean) => story.pass(""),
@@ -90,8 +92,8 @@ pub(crate) async fn look(
 }
 
 fn sending(scope: Scope<'_>, body: Incoming, target: &Target, story: &Story) -> Sending<Incoming> {
-    let stall = scope.live.snapshot.bounds.client_stall_timeout;
-    Sending::new(body, story.upload(), &scope.gate.tellers.clock, target.route.body_bytes_max, stall)
+    let (bytes_max, bounds) = (target.route.body_bytes_max, &scope.live.snapshot.bounds);
+    Sending::new(body, story.upload(), &scope.gate.tellers.clock, bytes_max, bounds)
 }
 
 /// Refuses, unless inspection only observes: then the body goes on unseen.

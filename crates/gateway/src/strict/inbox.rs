@@ -3,6 +3,8 @@
 //! Pure like the filter in it. It grows with what it must hold and never beyond its bound, whatever a client
 //! sends.
 
+use crate::proxy_protocol;
+
 use super::{Fault, Filter, Limits, RawHead, Step, Within};
 
 /// Bytes of a fresh inbox: most heads fit, and an idle connection costs no more.
@@ -72,6 +74,8 @@ pub(crate) struct Refused {
     pub(crate) method: String,
     /// Its path without the query, behind a known method.
     pub(crate) path: String,
+    /// Whether it is a header of the PROXY protocol, which belongs elsewhere.
+    pub(crate) is_proxy_header: bool,
 }
 
 impl Inbox {
@@ -154,16 +158,17 @@ impl Inbox {
     /// What can be said of a head that was refused.
     pub(crate) fn glimpse(&self, fault: Fault) -> Refused {
         let held = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let is_proxy_header = proxy_protocol::is_meant(held);
         let shown = held.get(..GLIMPSE_BYTES_MAX).unwrap_or(held);
         let line = shown.split(|byte| byte.is_ascii_control()).next().unwrap_or_default();
         let mut words = line.split(|byte| *byte == b' ');
         let text = |word: Option<&[u8]>| String::from_utf8_lossy(word.unwrap_or_default()).into_owned();
         let Some(method) = words.next().filter(|word| METHODS.contains(word)) else {
-            return Refused { fault, method: String::new(), path: String::new() };
+            return Refused { fault, method: String::new(), path: String::new(), is_proxy_header };
         };
         // A query may carry secrets, and so may what stands before the host of an absolute target.
         let target = words.next().filter(|word| word.first() == Some(&b'/'));
         let path = text(target.and_then(|target| target.split(|byte| matches!(byte, b'?' | b'#')).next()));
-        Refused { fault, method: text(Some(method)), path }
+        Refused { fault, method: text(Some(method)), path, is_proxy_header }
     }
 }

@@ -18,8 +18,8 @@ use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
     Application, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen, LogForm, Mode,
-    Modes, OnError, OverLimit, Route, RouteKind, SecurityHeaders, Texts, Upstream as UpstreamRule,
-    UpstreamsOwn,
+    Modes, OnError, OverLimit, Priority, ProxyProtocol, Route, RouteKind, SecurityHeaders, Texts,
+    Upstream as UpstreamRule, UpstreamsOwn,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
@@ -176,6 +176,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         path: PathPattern::parse("/*").unwrap(),
         methods: Vec::new(),
         kind: RouteKind::Api,
+        priority: Priority::Normal,
         demand: Demand::Public,
         client_authority: None,
         limits: Vec::new(),
@@ -212,6 +213,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
             plain_http2: false,
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::XForwardedFor,
+            proxy_protocol: ProxyProtocol::Off,
         },
         ops: None,
         state_directory: PathBuf::from("state"),
@@ -232,11 +234,17 @@ fn bounds() -> Bounds {
         connections_per_prefix_max: 100,
         streams_max: 100,
         head_bytes_max: 32_768,
+        requests_per_connection_max: 1_000,
+        requests_max: 100,
         headers_max: 100,
         target_bytes_max: 8192,
         head_timeout: second * 10,
         client_stall_timeout: second * 10,
+        body_rate_min: 1,
+        held_body_rate_min: 1,
+        body_grace: second * 10,
         buffered_bytes_max: 1 << 20,
+        buffered_bytes_per_prefix_max: 1 << 20,
         drain_timeout: second,
     }
 }

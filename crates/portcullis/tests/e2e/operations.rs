@@ -4,5 +4,6 @@ mod bounds;
 mod leaks;
 mod log;
 mod metrics;
+mod overload;
 mod reload;
 mod stopping;

@@ -9,6 +9,7 @@ mod bodies;
 mod failures;
 mod framing;
 mod headers;
+mod proxy_protocol;
 mod reading;
 mod retries;
 mod routing;

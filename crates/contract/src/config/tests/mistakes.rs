@@ -192,6 +192,9 @@ fn addresses_networks_and_hosts() {
             ("[ops]", "trusted_proxies = [\"0.0.0.0/0\"]\n[ops]"),
             ("[ops]", "trusted_proxies = [\"::ffff:10.0.0.0/104\"]\n[ops]"),
             ("[ops]", "[ban]\nexempt = [\"::/0\"]\n[ops]"),
+            ("[ops]", "proxy_protocol = \"required\"\n[ops]"),
+            ("[ops]", "trusted_proxies = [\"10.0.0.5/32\"]\nproxy_protocol = \"optional\"\n[ops]"),
+            ("[ops]", "forwarded_by = \"x-real-ip\"\n[ops]"),
             ("http://127.0.0.1:3000", "127.0.0.1:3000"),
             ("http://127.0.0.1:3000", "http://127.0.0.1:3000/api"),
             ("http://127.0.0.1:3000", "http://admin:canary-in-the-file@127.0.0.1:3000"),
@@ -333,6 +336,9 @@ fn applications_and_routes() {
             ),
             ("[ops]", "[bounds]\nhead_bytes_max = \"8KiB\"\nconnections_max = 100\n[ops]"),
             ("[ops]", "[ban]\nhits = 33\n[ops]"),
+            ("[ops]", "[bounds]\nbuffered_bytes_per_prefix_max = \"128MiB\"\n[ops]"),
+            ("[ops]", "[bounds]\nbuffered_bytes_per_prefix_max = \"512KiB\"\n[ops]"),
+            ("public = true", "public = true\npriority = \"lwo\""),
         ],
     );
 }

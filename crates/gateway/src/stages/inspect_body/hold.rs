@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
@@ -14,17 +13,12 @@ use portcullis_contract::snapshot::OverLimit;
 
 use super::unless_observing;
 use crate::body::{BodyError, Replay, Sending};
-use crate::gate::Apart;
+use crate::budget::Apart;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
+use crate::stages::address::{Client, Standing};
 use crate::stages::route::Target;
 use crate::story::Story;
-
-/// Time that every body may take, however small.
-const GRACE: Duration = Duration::from_secs(10);
-/// Bytes in each further second: slower than any line that a person would wait for, fast enough that nobody can hold
-/// the budget with a drip.
-const BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 
 /// A body as far as it was held, ready to be sent on.
 pub(super) struct Held {
@@ -42,7 +36,13 @@ pub(super) struct Whole {
 
 impl Held {
     /// A body that goes on unseen; what is held of it stays paid for until it has gone.
-    fn unseen(frames: VecDeque<Frame<Bytes>>, rest: Sending<Incoming>, apart: Apart) -> Self {
+    fn unseen(
+        scope: Scope<'_>,
+        frames: VecDeque<Frame<Bytes>>,
+        mut rest: Sending<Incoming>,
+        apart: Apart,
+    ) -> Self {
+        rest.at_least(scope.live.snapshot.bounds.body_rate_min);
         Self { whole: None, replay: Replay::new(frames, Some(rest), Some(Arc::new(apart))) }
     }
 }
@@ -52,23 +52,25 @@ pub(super) async fn hold(
     scope: Scope<'_>,
     mut sending: Sending<Incoming>,
     declared: u64,
+    client: &Client,
     target: &Target,
     story: &mut Story,
 ) -> Result<Held, Refusal> {
-    let bytes_max = target.route.inspection.body_bytes_max;
+    let (bounds, bytes_max) = (&scope.live.snapshot.bounds, target.route.inspection.body_bytes_max);
+    let mut apart = scope.gate.budget.apart((client.standing == Standing::Ordinary).then_some(client.prefix));
     if declared > bytes_max {
         over_limit(target, story)?;
-        return Ok(Held::unseen(VecDeque::new(), sending, scope.gate.budget.share()));
+        return Ok(Held::unseen(scope, VecDeque::new(), sending, apart));
     }
+    sending.at_least(bounds.held_body_rate_min);
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    let (mut frames, mut bytes, mut apart) = (VecDeque::new(), BytesMut::new(), scope.gate.budget.share());
-    while let Some(frame) = next_frame(scope, &mut sending, story).await? {
+    let (mut frames, mut bytes) = (VecDeque::new(), BytesMut::new());
+    while let Some(frame) = sending.frame().await.transpose().map_err(|error| broken_upload(&error))? {
         let size = bytes.len() + frame.data_ref().map_or(0, Bytes::len);
         let unseen = if size > bytes_max {
             Some(over_limit(target, story))
-        } else if !apart.grow_to(size) {
-            let busy = Refusal::busy("`bounds.buffered_bytes_max` is used up");
-            Some(unless_observing(target, story, busy))
+        } else if let Err(full) = apart.grow_to(size, bounds) {
+            Some(unless_observing(target, story, Refusal::busy(full.as_str())))
         } else {
             None
         };
@@ -76,7 +78,7 @@ pub(super) async fn hold(
             allowed?;
             frames.push_back(Frame::data(bytes.freeze()));
             frames.push_back(frame);
-            return Ok(Held::unseen(frames, sending, apart));
+            return Ok(Held::unseen(scope, frames, sending, apart));
         }
         match frame.into_data() {
             Ok(data) => bytes.extend_from_slice(&data),
@@ -90,20 +92,6 @@ pub(super) async fn hold(
     }
     let whole = Some(Whole { bytes, _apart: Arc::clone(&apart) });
     Ok(Held { whole, replay: Replay::new(frames, None, Some(apart)) })
-}
-
-/// The next frame, when it comes before the whole body has become too slow.
-async fn next_frame(
-    scope: Scope<'_>,
-    sending: &mut Sending<Incoming>,
-    story: &Story,
-) -> Result<Option<Frame<Bytes>>, Refusal> {
-    let took = scope.gate.tellers.clock.monotonic().since(story.began());
-    let earned = GRACE + Duration::from_secs(story.upload().received() / BYTES_PER_SECOND_MIN);
-    match tokio::time::timeout(earned.saturating_sub(took), sending.frame()).await {
-        Ok(frame) => frame.transpose().map_err(|error| broken_upload(&error)),
-        Err(_) => Err(Refusal::too_slow("the body comes too slowly to be held")),
-    }
 }
 
 /// A body larger than what is looked at: 413, never a partial look, unless the route says to let it pass.
@@ -121,7 +109,9 @@ fn over_limit(target: &Target, story: &mut Story) -> Result<(), Refusal> {
 /// The answer to a body that broke off while it was held.
 fn broken_upload(error: &BodyError) -> Refusal {
     match error {
-        BodyError::Stalled(_) => Refusal::too_slow(format!("the body broke off: {error}")),
+        BodyError::Stalled(_) | BodyError::Slow(_) => {
+            Refusal::too_slow(format!("the body broke off: {error}"))
+        }
         BodyError::TooLarge(_) => Refusal::body_too_large(format!("the body broke off: {error}")),
         BodyError::Broken(_) => Refusal::broken_body(format!("the body broke off: {error}")),
     }

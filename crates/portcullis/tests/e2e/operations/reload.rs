@@ -96,8 +96,24 @@ async fn what_only_a_restart_can_change_is_named() {
     check_refused(&stand, &with("[state]\ndirectory = \"elsewhere\"\n"), "`state.directory` cannot change")
         .await;
     check_refused(&stand, &with("[log]\nform = \"json\"\n"), "`log.form` cannot change").await;
-    let buffered = with("[bounds]\nbuffered_bytes_max = \"2MiB\"\n");
-    check_refused(&stand, &buffered, "`bounds.buffered_bytes_max` cannot change").await;
+}
+
+#[tokio::test]
+async fn bounds_change_without_a_restart() {
+    let with = |bytes: &str| {
+        format!(
+            "{EVERYTHING_PUBLIC}inspection.body_bytes_max = \"1KiB\"\n[bounds]\nbuffered_bytes_max = \"1MiB\"\nbuffered_bytes_per_prefix_max = \"{bytes}\"\n"
+        )
+    };
+    let stand = Stand::with(&with("1KiB")).await;
+    let mut holding = stand.raw().await;
+    let head = "POST /sink HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n";
+    holding.send(format!("{head}{}", "x".repeat(900))).await;
+    eventually(DEADLINE, async || stand.metric("portcullis_buffered_bytes").await == 900).await;
+    let second = async || stand.exchange(&format!("{head}{}", "x".repeat(1000))).await.0.status;
+    assert_eq!(second().await, 503);
+    assert_eq!(reload(&stand, &config(&stand.upstream, &with("2KiB"))).await, "reloaded");
+    assert_eq!(second().await, 200);
 }
 
 #[tokio::test]
