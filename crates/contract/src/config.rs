@@ -12,6 +12,7 @@ mod certificate;
 mod certificate_file;
 mod choice;
 mod headers;
+mod https;
 mod keys;
 mod kind;
 mod nearest;

@@ -4,6 +4,7 @@
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
 mod headers;
+mod https;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,7 @@ use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use headers::{SecurityHeaders, UpstreamsOwn};
+pub use https::PlainHttp;
 
 use crate::certificate::{Authorities, Identity};
 use crate::path::PathPattern;
@@ -186,6 +188,8 @@ pub struct Application {
     pub name: ApplicationName,
     /// The hosts it answers for.
     pub hosts: Vec<HostPattern>,
+    /// What becomes of requests over plain HTTP.
+    pub plain_http: PlainHttp,
     /// The servers behind it.
     pub upstream: Upstream,
     /// Which parts enforce and which only observe.
@@ -212,6 +216,11 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
+    /// Whether the pattern fits a host, and is more than every host.
+    pub fn names(&self, host: &str) -> bool {
+        *self != Self::Any && self.fit(host).is_some()
+    }
+
     /// How well the pattern fits a host; more is more specific, `None` is not at all.
     fn fit(&self, host: &str) -> Option<usize> {
         match self {

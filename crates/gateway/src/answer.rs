@@ -63,6 +63,7 @@ fn text(public: Public, status: StatusCode, texts: &Texts) -> &str {
         Public::Method => "Method not allowed",
         Public::Unauthorized => &texts.unauthorized,
         Public::Forbidden => &texts.forbidden,
+        Public::PlainHttp => "This service is reached over HTTPS only",
         Public::TooManyRequests => &texts.too_many_requests,
         Public::Blocked => &texts.request_blocked,
         Public::TooSlow => "The request took too long",

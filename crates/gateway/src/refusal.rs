@@ -54,6 +54,8 @@ pub(crate) enum Public {
     Unauthorized,
     /// The principal lacks a permission.
     Forbidden,
+    /// The request came over plain HTTP.
+    PlainHttp,
     /// A limit is used up.
     TooManyRequests,
     /// An inspection or a ban stopped it.
@@ -140,6 +142,11 @@ impl Refusal {
     /// 403: a missing permission.
     pub(crate) fn forbidden(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, Public::Forbidden, Blame::Client, private)
+    }
+
+    /// 403: in the clear, where only HTTPS is wanted.
+    pub(crate) fn plain_http(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Public::PlainHttp, Blame::Client, private)
     }
 
     /// 403: suspicious text.

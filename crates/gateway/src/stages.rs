@@ -29,7 +29,7 @@ use portcullis_model::Stage;
 pub(crate) use address::Scheme;
 pub(crate) use normalize::{Arrived, introduce};
 pub(crate) use respond::{Reply, Rules, refused};
-use route::Target;
+use route::{Found, Target};
 
 use crate::answer::Form;
 use crate::gate::{Gate, Live};
@@ -75,7 +75,10 @@ pub(crate) async fn walk(
     known.scheme = client.scheme;
     flood::take(scope, &client, story)?;
     let request = normalize::read_once(scope, arrived, story)?;
-    let target = known.target.insert(route::find(scope, &request, story)?);
+    let target = match route::find(scope, &client, &request, story)? {
+        Found::Route(target) => known.target.insert(target),
+        Found::Elsewhere(elsewhere) => return Ok(respond::lead(scope, elsewhere, known, story)),
+    };
     shed::admit(scope, &client, target, story)?;
     inspect_head::look(scope, &request, target, story)?;
     let principal = authenticate::identify(scope, &request, target, story)?;

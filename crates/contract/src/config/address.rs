@@ -22,6 +22,10 @@ pub(crate) struct ServerUrl(pub(crate) Uri);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UrlPath(pub(crate) Box<str>);
 
+/// A host that clients are sent to, perhaps with a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicHost(pub(crate) Box<str>);
+
 impl Text for SocketAddr {
     const NAME: &'static str = "address with port";
     const LIKE: &'static str = "\"127.0.0.1:8080\" or \"[::1]:8080\"";
@@ -202,6 +206,37 @@ impl Text for HostPattern {
             Self::Under(suffix) => format!("*.{suffix}"),
             Self::Exactly(host) => host.to_string(),
         }
+    }
+}
+
+impl Text for PublicHost {
+    const NAME: &'static str = "host";
+    const LIKE: &'static str = "\"shop.example.com\" or \"shop.example.com:8443\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (text, None),
+        };
+        // As a number would be written: no sign, no zeros before it.
+        let is_port =
+            |port: &str| port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port);
+        let is_host = matches!(host_pattern(host), Some(HostPattern::Exactly(_)));
+        if is_host && port.is_none_or(|port| is_port(port) && port != "443") {
+            return Ok(Self(text.into()));
+        }
+        let wrong = Wrong::new(format!("{} is not a host that redirects can lead to", quoted(text)));
+        let corrected = bare_host(text);
+        Err(match host_pattern(&corrected) {
+            Some(HostPattern::Exactly(_)) => wrong.help(format!(
+                "write \"{corrected}\": lower case, without scheme and path, with a port only if it is not 443"
+            )),
+            _ => wrong.help(format!("write it like {}", Self::LIKE)),
+        })
+    }
+
+    fn text(&self) -> String {
+        self.0.to_string()
     }
 }
 

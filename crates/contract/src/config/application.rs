@@ -13,9 +13,9 @@ use super::node::rate;
 use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::LimitName;
-use super::{headers, nearest, route, upstream};
+use super::{headers, https, nearest, route, upstream};
 use crate::diagnostic::{Problem, Problems};
-use crate::snapshot::{Application, Modes, RouteLimit, Texts, Upstream};
+use crate::snapshot::{Application, Modes, PlainHttp, RouteLimit, Texts, Upstream};
 
 /// Compiles all applications.
 pub(crate) fn all(
@@ -42,7 +42,8 @@ pub(crate) fn all(
         let upstream = application.value.upstream.value();
         let upstream =
             upstream.and_then(|declared| upstream::compiled(declared, config, certificates, problems));
-        one(name, application, upstream, &mut routes, problems)
+        let plain_http = https::plain_http(&application.value, config, problems);
+        one(name, application, upstream, plain_http, &mut routes, problems)
     });
     // Every application is compiled before any missing one counts.
     compiled.collect::<Vec<_>>().into_iter().collect()
@@ -52,6 +53,7 @@ fn one(
     name: &ApplicationName,
     At { value: application, .. }: &At<tree::Application>,
     upstream: Option<Upstream>,
+    plain_http: Option<PlainHttp>,
     routes: &mut route::Routes<'_>,
     problems: &mut Problems,
 ) -> Option<Arc<Application>> {
@@ -64,6 +66,7 @@ fn one(
     Some(Arc::new(Application {
         name: name.clone(),
         hosts: application.hosts.value()?.values().cloned().collect(),
+        plain_http: plain_http?,
         upstream: upstream?,
         modes: modes(application.mode.value()?)?,
         api_key_header: application.api_key_header.value()?.0.clone(),

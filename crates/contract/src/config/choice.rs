@@ -40,6 +40,15 @@ pub(crate) enum Suite {
     RsaChaCha20,
 }
 
+/// What becomes of requests over plain HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HttpsMode {
+    Auto,
+    Redirect,
+    Allow,
+    Refuse,
+}
+
 /// Gives each enum its words; the text after `instead` helps those who wrote a word that one might expect here.
 macro_rules! choices {
     ($(
@@ -113,6 +122,7 @@ choices! {
         RsaAes128Gcm = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
         RsaChaCha20 = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
     }
+    HttpsMode { Auto = "auto", Redirect = "redirect", Allow = "allow", Refuse = "refuse" }
     UpstreamsOwn { Keep = "keep", Replace = "replace" }
 }
 

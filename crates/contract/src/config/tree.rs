@@ -21,8 +21,8 @@ use portcullis_model::{ApplicationName, KeyName, Permission, RoleName, RouteName
 
 pub(crate) use headers::{RouteSecurityHeaders, SecurityHeaders};
 
-use super::address::{ServerUrl, UrlPath};
-use super::choice::AuthMode;
+use super::address::{PublicHost, ServerUrl, UrlPath};
+use super::choice::{AuthMode, HttpsMode};
 use super::kind::{Kind, List, Node, NonEmpty, Shown};
 use super::secret::{SecretFile, SecretVariable};
 use super::table::{Entry, Fields, Many, Named, Presence, Section, Setting, Shape, Spec, settings};
@@ -219,6 +219,14 @@ settings! {
         /// The hosts that it answers for: `shop.example.com`, `*.example.com` for everything below, `*` for every
         /// host. The most specific wins. Required, so that no application becomes the catch-all unasked.
         hosts: NonEmpty<HostPattern> = required, example ["shop.example.com"];
+        /// What becomes of requests over plain HTTP: `redirect` leads to the same path over HTTPS (301 for GET and HEAD,
+        /// 308 for other methods), `refuse` answers 403, `allow` treats them like any others, `auto` is `redirect` where
+        /// this gate ends TLS itself and `allow` elsewhere. By which scheme a request came behind a proxy is what
+        /// `listen.trusted_proxies` say. `/.well-known/acme-challenge/` is asked for without TLS, and always allowed.
+        https: HttpsMode = "auto", example "redirect";
+        /// The host that redirects lead to, with a port if it is not 443. Left out, the host that was asked for; where
+        /// only `*` in `hosts` takes that one, the request is answered 403, because a client could name any host.
+        public_host: PublicHost = optional, example "shop.example.com";
         /// The header that carries API keys, beside `Authorization: Bearer`.
         api_key_header: KeyHeader = "X-API-Key", example "X-Shop-Key";
         /// Which parts refuse, and which only record what they would have refused.

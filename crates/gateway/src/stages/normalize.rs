@@ -208,7 +208,7 @@ fn suspected(scope: Scope<'_>, raw: &str, refusal: Refusal) -> Refusal {
 
 /// One reading of a path. Refused: dot segments, empty segments, back-slashes, `;`, control characters, encoded slashes,
 /// a percent-encoding within a percent-encoding, and bytes that are not UTF-8 (overlong forms among them).
-fn one_path(raw: &str) -> Result<Path, Refusal> {
+pub(crate) fn one_path(raw: &str) -> Result<Path, Refusal> {
     let mut wire = String::with_capacity(raw.len());
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();

@@ -6,6 +6,7 @@
 
 mod headers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use crate::fields;
 use crate::stages::address::Scheme;
 use crate::stages::forward::Answer;
 use crate::stages::limit::Limited;
-use crate::stages::route::Target;
+use crate::stages::route::{Elsewhere, Target};
 use crate::stages::{Known, Scope};
 use crate::story::Story;
 use headers::Https;
@@ -101,6 +102,15 @@ pub(crate) fn fit(
     story.pass("");
     let silent = if is_silent(&method, response.status()) { Silent::Yes } else { Silent::No };
     Reply { response, silent, idle: target.route.idle_timeout }
+}
+
+/// The answer that leads a request elsewhere.
+pub(crate) fn lead(scope: Scope<'_>, elsewhere: Elsewhere, known: &Known, story: &mut Story) -> Reply {
+    story.enter(Stage::Respond);
+    let application = Arc::clone(&elsewhere.application);
+    let rules = Rules::of(scope, known, Some(&application), story);
+    story.pass("");
+    refused(elsewhere.answer(), &known.method, rules)
 }
 
 /// Our own answer to a request that was refused. What it says to browsers by itself is stricter than any rule, and stays.

@@ -1,8 +1,10 @@
-//! `route`: which application, and which of its routes?
+//! `route`: which application, and which of its routes? And may the request come in the clear?
 //!
-//! Reads host, path and method. The most specific path decides, and among routes of that path the method; a broader
-//! route never answers for a method that the narrower one does not name. Answers 404 or 405. HTTPS redirects and CORS
-//! come with the strict front.
+//! Reads scheme, host, path and method. What came over plain HTTP is led to HTTPS or refused, as the application says,
+//! before anything else is looked at. The most specific path decides, and among routes of that path the method; a
+//! broader route never answers for a method that the narrower one does not name. Answers 301, 308, 403, 404 or 405.
+
+mod https;
 
 use std::sync::Arc;
 
@@ -10,8 +12,11 @@ use http::{HeaderValue, Method};
 use portcullis_contract::snapshot::{Application, Route};
 use portcullis_model::Stage;
 
+pub(crate) use https::Elsewhere;
+
 use crate::refusal::Refusal;
 use crate::stages::Scope;
+use crate::stages::address::{Client, Scheme};
 use crate::stages::normalize::Request;
 use crate::story::Story;
 
@@ -21,17 +26,36 @@ pub(crate) struct Target {
     pub(crate) route: Arc<Route>,
 }
 
+/// What becomes of a request.
+pub(crate) enum Found {
+    /// A route answers for it.
+    Route(Target),
+    /// It is to come again over HTTPS.
+    Elsewhere(Elsewhere),
+}
+
 /// Finds the one route that answers for the request.
-pub(crate) fn find(scope: Scope<'_>, request: &Request, story: &mut Story) -> Result<Target, Refusal> {
+pub(crate) fn find(
+    scope: Scope<'_>,
+    client: &Client,
+    request: &Request,
+    story: &mut Story,
+) -> Result<Found, Refusal> {
     story.enter(Stage::Route);
     let application = scope.live.snapshot.application_for(&request.host);
     let application =
         application.ok_or_else(|| Refusal::not_found("no application answers for this host"))?;
     story.saw_target(&application.name, None);
+    if client.scheme == Scheme::Http
+        && let Some(elsewhere) = https::insist(application, request, story)?
+    {
+        story.pass("led to HTTPS");
+        return Ok(Found::Elsewhere(elsewhere));
+    }
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
     story.saw_target(&application.name, Some(&route.name));
     story.pass(route.name.as_str());
-    Ok(Target { application: Arc::clone(application), route: Arc::clone(route) })
+    Ok(Found::Route(Target { application: Arc::clone(application), route: Arc::clone(route) }))
 }
 
 /// Routes are sorted, most specific path first.

@@ -18,7 +18,7 @@ use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
     Application, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen, LogForm, Mode,
-    Modes, OnError, OverLimit, Priority, ProxyProtocol, Route, RouteKind, SecurityHeaders, Texts,
+    Modes, OnError, OverLimit, PlainHttp, Priority, ProxyProtocol, Route, RouteKind, SecurityHeaders, Texts,
     Upstream as UpstreamRule, UpstreamsOwn,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
@@ -189,6 +189,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
     let application = Application {
         name: ApplicationName::parse("test").unwrap(),
         hosts: vec![HostPattern::Any],
+        plain_http: PlainHttp::Allow,
         upstream: UpstreamRule {
             tls: None,
             servers: vec![upstream.url().trim_end_matches('/').parse().unwrap()],

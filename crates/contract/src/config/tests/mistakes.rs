@@ -387,3 +387,22 @@ fn security_headers_that_a_browser_would_skip() {
     let cases: Vec<_> = cases.iter().map(|to| ("[application.shop.upstream]", &**to)).collect();
     check("security-headers", &cases);
 }
+
+#[test]
+fn redirects_that_lead_nowhere() {
+    let hosts = "hosts = [\"shop.example.com\"]";
+    let cases = [
+        format!("{hosts}\nhttps = \"redirect\""),
+        format!("{hosts}\nhttps = \"refuse\""),
+        format!("{hosts}\nhttps = \"always\""),
+        format!("{hosts}\nhttps = true"),
+        "hosts = [\"shop.example.com\", \"*\"]\nhttps = \"redirect\"".into(),
+        format!("{hosts}\nhttps = \"allow\"\npublic_host = \"shop.example.com\""),
+        format!("{hosts}\npublic_host = \"https://Shop.example.com/\""),
+        format!("{hosts}\npublic_host = \"shop.example.com:443\""),
+        format!("{hosts}\npublic_host = \"*.example.com\""),
+        format!("{hosts}\npublic_host = \"shop.example.com/a\\r\\nX: y\""),
+    ];
+    let cases: Vec<_> = cases.iter().map(|to| (hosts, &**to)).collect();
+    check("https", &cases);
+}
