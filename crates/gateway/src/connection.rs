@@ -173,8 +173,10 @@ where
 {
     let peer = channel.peer.ip();
     let channel = Arc::new(channel);
+    let bounds = shared.gate.snapshot().bounds.clone();
     let terms = http2::Terms {
-        limits: http2::limits(&shared.gate.snapshot().bounds),
+        limits: http2::limits(&bounds),
+        requests_max: bounds.requests_per_connection_max as u64,
         clock: Arc::clone(&shared.gate.tellers.clock),
         tasks: shared.tasks.clone(),
         stop: shared.stop.clone(),

@@ -1,7 +1,7 @@
 //! HTTP/2 connections of clients: the library reads and writes the protocol, the watch stands before it, and every
 //! stream is answered like any other request.
 //!
-//! What this file adds is the end of connections: idle ones, those that the watch gives up, those that the gate leaves because it stops. And it counts: a request that the library refused by
+//! What this file adds is the end of connections: idle ones, those that asked enough, those that the watch gives up, those that the gate leaves because it stops. And it counts: a request that the library refused by
 //! itself never reaches the walk, so it is told here.
 
 mod answers;
@@ -52,6 +52,8 @@ const STREAM_ERRORS_MAX: usize = 1_024;
 /// On what terms a connection is served.
 pub(crate) struct Terms {
     pub(crate) limits: Limits,
+    /// Requests on one connection; then the client is asked to open another one.
+    pub(crate) requests_max: u64,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where the tasks of answers are counted.
     pub(crate) tasks: TaskTracker,
@@ -84,6 +86,8 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Happened {
     Ended,
+    /// The client has asked all that it may.
+    AskedEnough,
     Stop,
     Look,
 }
@@ -98,7 +102,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
 {
-    let Terms { limits, clock, tasks, stop, cut } = terms;
+    let Terms { limits, requests_max, clock, tasks, stop, cut } = terms;
     let watching = Arc::new(Watching::new(limits, clock));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&watching), limits.stall_timeout));
     let answers = Answers::new(tasks, limits.stall_timeout);
@@ -121,6 +125,9 @@ where
             told = told.max(lost);
             match polled {
                 Poll::Ready(_) => Poll::Ready(Happened::Ended),
+                Poll::Pending if phase == Phase::Open && watching.asked() >= requests_max => {
+                    Poll::Ready(Happened::AskedEnough)
+                }
                 Poll::Pending => Poll::Pending,
             }
         });
@@ -134,7 +141,7 @@ where
         let now = Instant::now();
         let next = match happened {
             Happened::Ended => break,
-            Happened::Stop => Next::Leave,
+            Happened::AskedEnough | Happened::Stop => Next::Leave,
             Happened::Look => next(phase, &watching, now),
         };
         match next {

@@ -305,8 +305,10 @@ impl<B: Body<Data = Bytes> + Unpin> LastWords<B> {
             text.extend_from_slice(b"\r\n");
         };
         head.headers.iter().for_each(|(name, value)| field(name.as_str(), value.as_bytes()));
-        let length = body.size_hint().exact().unwrap_or(0).to_string();
-        field(header::CONTENT_LENGTH.as_str(), length.as_bytes());
+        if !head.headers.contains_key(header::CONTENT_LENGTH) {
+            let length = body.size_hint().exact().unwrap_or(0).to_string();
+            field(header::CONTENT_LENGTH.as_str(), length.as_bytes());
+        }
         text.extend_from_slice(b"\r\n");
         Self { left: text.into(), body: Some(body) }
     }

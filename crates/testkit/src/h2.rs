@@ -179,6 +179,24 @@ impl Connection {
         if let Some(frame) = self.waiting.pop_front() {
             return Some(frame);
         }
+        let mut frame = self.next().await?;
+        if frame.kind == kind::HEADERS {
+            let mut ends = frame.flags & END_HEADERS != 0;
+            while !ends {
+                let more = self.next().await?;
+                assert_eq!(more.kind, kind::CONTINUATION, "{more:?}");
+                ends = more.flags & END_HEADERS != 0;
+                frame.payload.extend(more.payload);
+            }
+            // In the order in which they come, whoever asks for them: each changes the table for the next.
+            let fields = self.hpack.decode(&frame.payload).expect("a header block").into_iter();
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            frame.fields = fields.map(|(name, value)| (text(name), text(value))).collect();
+        }
+        Some(frame)
+    }
+
+    async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = Frame::take(&mut self.kept) {
                 return Some(frame);
@@ -225,13 +243,10 @@ impl Connection {
             let ends = frame.flags & END_STREAM != 0;
             match frame.kind {
                 kind::RESET => break Fate::Reset(frame.number(0)),
-                kind::HEADERS => {
-                    let fields = self.fields(frame).await;
-                    match &mut answer {
-                        Some(answer) => answer.trailers = fields,
-                        None => answer = Some(answered(fields)),
-                    }
-                }
+                kind::HEADERS => match &mut answer {
+                    Some(answer) => answer.trailers = frame.fields,
+                    None => answer = Some(answered(frame.fields)),
+                },
                 kind::DATA => body.extend(frame.payload),
                 _ => continue,
             }
@@ -258,21 +273,6 @@ impl Connection {
             }
         }
         Fate::Ended(code)
-    }
-
-    /// The fields of a header block that begins with `frame`.
-    pub async fn fields(&mut self, frame: Frame) -> Vec<(String, String)> {
-        let mut block = frame.payload;
-        let mut ends = frame.flags & END_HEADERS != 0;
-        while !ends {
-            let more = self.frame().await.expect("the rest of a header block");
-            assert_eq!(more.kind, kind::CONTINUATION, "{more:?}");
-            ends = more.flags & END_HEADERS != 0;
-            block.extend(more.payload);
-        }
-        let fields = self.hpack.decode(&block).expect("a header block").into_iter();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        fields.map(|(name, value)| (text(name), text(value))).collect()
     }
 
     /// Says that nothing more will be sent.

@@ -60,6 +60,11 @@ impl Watching {
         self.arrived.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Requests that reached the walk, in all.
+    pub(super) fn asked(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
+    }
+
     /// Requests that never will, in all: their streams were reset, or answered by the library.
     pub(super) fn lost(&self) -> u64 {
         let seen = self.seen();
@@ -67,12 +72,12 @@ impl Watching {
             return 0;
         }
         let open = seen.watch.open_streams();
-        seen.watch.requests().saturating_sub(self.arrived.load(Ordering::Relaxed) + open)
+        seen.watch.requests().saturating_sub(self.asked() + open)
     }
 
     /// The same when the connection is over, and with it what was open.
     pub(super) fn lost_at_last(&self) -> u64 {
-        self.seen().watch.requests().saturating_sub(self.arrived.load(Ordering::Relaxed))
+        self.seen().watch.requests().saturating_sub(self.asked())
     }
 
     /// Whether no stream is open.

@@ -129,6 +129,14 @@ impl Reply {
         if let Ok(id) = HeaderValue::from_bytes(&story.id().to_hex()) {
             head.headers.insert(REQUEST_ID, id);
         }
+        // RFC 9110 §9.3.2. The HTTP/1 library leaves a body of ours out by itself, the HTTP/2 library does not.
+        let body = match body {
+            Answering::Ours(Some(bytes)) if self.silent == Silent::Yes && !bytes.is_empty() => {
+                head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                Answering::Ours(None)
+            }
+            body => body,
+        };
         story.answering(head.status);
         Response::from_parts(head, Told::new(body, story, self.silent, self.idle))
     }

@@ -1,7 +1,9 @@
 //! HTTP/2 from clients: what passes as over HTTP/1.1, what the protocol demands, and what attacks it.
 
 mod floods;
+mod requests;
 mod rfc9113;
+mod smuggling;
 
 use portcullis_testkit::h2::Connection;
 use portcullis_testkit::{Gate, Upstream};

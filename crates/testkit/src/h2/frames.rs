@@ -46,6 +46,8 @@ pub struct Frame {
     pub stream: u32,
     /// Its payload.
     pub payload: Vec<u8>,
+    /// The fields of HEADERS, those of its CONTINUATION frames among them.
+    pub fields: Vec<(String, String)>,
 }
 
 impl Frame {
@@ -55,7 +57,13 @@ impl Frame {
         let length = usize::from(l1) << 16 | usize::from(l2) << 8 | usize::from(l3);
         let payload = bytes.get(9..9 + length)?.to_vec();
         bytes.drain(..9 + length);
-        Some(Self { kind, flags, stream: u32::from_be_bytes(stream) & 0x7fff_ffff, payload })
+        Some(Self {
+            kind,
+            flags,
+            stream: u32::from_be_bytes(stream) & 0x7fff_ffff,
+            payload,
+            fields: Vec::new(),
+        })
     }
 
     /// The number that stands at `at` in the payload.
