@@ -4,6 +4,7 @@
 //! [`Surroundings`] port. Every setting is described once, in `config/tree.rs`: read that first, then `config/node.rs`
 //! for how the whole is put together.
 
+mod acme;
 mod address;
 mod application;
 mod bounds;

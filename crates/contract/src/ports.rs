@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_model::{Monotonic, RequestEvent};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
+use thiserror::Error;
 
 use crate::Snapshot;
 
@@ -53,6 +55,80 @@ pub trait Exposition: Send + Sync {
 pub trait Publish: Send + Sync {
     /// Makes `snapshot` the one that every request from now on is decided by.
     fn publish(&self, snapshot: Arc<Snapshot>);
+}
+
+/// Where what must outlive the process, and what nobody else may read, is kept: account keys, certificates with their
+/// keys. Names are relative paths of plain words, such as `acme/account.json`.
+pub trait Vault: Send + Sync {
+    /// What was kept under `name`; `None` when nothing was. May block.
+    fn kept(&self, name: &str) -> Result<Option<SecretString>, VaultProblem>;
+    /// Keeps `content` under `name`, whole or not at all, and only returns once it would survive a power cut. May block.
+    fn keep(&self, name: &str, content: &SecretString) -> Result<(), VaultProblem>;
+}
+
+/// Why something could not be kept or found again, in the system's words.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{place}`: {why}")]
+pub struct VaultProblem {
+    /// Where it should be.
+    pub place: String,
+    /// What went wrong there.
+    pub why: String,
+}
+
+/// Shows a certificate authority that a name is ours.
+pub trait Proofs: Send + Sync {
+    /// Shows `proof` until it is withdrawn.
+    fn show(&self, proof: Proof);
+    /// Shows it no longer.
+    fn withdraw(&self, proof: &Proof);
+}
+
+/// What a certificate authority looks for.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// `answer` at `/.well-known/acme-challenge/TOKEN` (RFC 8555 §8.3).
+    Http {
+        /// The last segment of the path.
+        token: Box<str>,
+        /// The whole body of the answer.
+        answer: Box<str>,
+    },
+    /// This certificate in a handshake that asks for `name` and speaks only `acme-tls/1` (RFC 8737 §3).
+    Tls {
+        /// The name, lower case.
+        name: Box<str>,
+        /// The certificate that proves it, good for nothing else.
+        certificate: Arc<CertifiedKey>,
+    },
+}
+
+/// Where certificates go that were not there at the start.
+pub trait Certificates: Send + Sync {
+    /// From the next handshake on, these are the certificates of an authority, and there are no others.
+    fn put_in_force(&self, certificates: Vec<Managed>);
+}
+
+/// A name for which an authority is asked for certificates, and how that goes.
+#[derive(Debug, Clone)]
+pub struct Managed {
+    /// The name, lower case.
+    pub name: Box<str>,
+    /// The certificate; `None` while there is none.
+    pub certificate: Option<ManagedCertificate>,
+    /// When the last attempt to get one failed, unless one succeeded after it.
+    pub failed: Option<Timestamp>,
+}
+
+/// A certificate that came from an authority while the gate ran.
+#[derive(Debug, Clone)]
+pub struct ManagedCertificate {
+    /// Chain and key.
+    pub key: Arc<CertifiedKey>,
+    /// From when it is good.
+    pub not_before: Timestamp,
+    /// When it ends.
+    pub not_after: Timestamp,
 }
 
 /// Files and variables that a configuration names, seen by [`crate::compile`].

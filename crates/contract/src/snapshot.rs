@@ -3,6 +3,7 @@
 //! The request path reads one `Arc<Snapshot>` from start to end, so a reload never shows a request two
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
+mod acme;
 mod headers;
 mod https;
 mod tls;
@@ -21,6 +22,7 @@ use portcullis_access::suspicion::BanRule;
 use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
 
+pub use acme::{Acme, Challenge, ExternalAccount};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;
 
@@ -62,6 +64,11 @@ impl Snapshot {
         };
         let found = self.applications.iter().filter_map(|a| best(&a).map(|fit| (fit, a)));
         found.max_by_key(|(fit, _)| *fit).map(|(_, application)| application)
+    }
+
+    /// What is asked of a certificate authority, when anything is.
+    pub fn acme(&self) -> Option<&Acme> {
+        self.listen.tls.as_ref()?.acme.as_deref()
     }
 
     /// Whether `address` is never banned: listed as exempt, or a trusted proxy.
@@ -222,7 +229,7 @@ impl HostPattern {
     }
 
     /// How well the pattern fits a host; more is more specific, `None` is not at all.
-    fn fit(&self, host: &str) -> Option<usize> {
+    pub(crate) fn fit(&self, host: &str) -> Option<usize> {
         match self {
             Self::Any => Some(0),
             Self::Under(suffix) => {

@@ -6,17 +6,15 @@ use jiff::Timestamp;
 use portcullis_contract::ports::{Publish, Surroundings};
 use portcullis_contract::{Diagnostic, Snapshot, compile};
 use thiserror::Error;
+use tokio::sync::watch;
 
 /// Publishes configurations.
 pub struct Reloader {
     publish: Arc<dyn Publish>,
-    in_force: Mutex<InForce>,
-}
-
-/// A configuration in force, as text and compiled.
-struct InForce {
-    text: String,
-    snapshot: Arc<Snapshot>,
+    /// The configuration in force, as text. Held over a whole reload, so that two at once cannot overtake each other.
+    text: Mutex<String>,
+    /// The same, compiled.
+    in_force: watch::Sender<Arc<Snapshot>>,
 }
 
 /// Why a configuration was not taken over; the one in force stays.
@@ -33,7 +31,12 @@ pub enum NotReloaded {
 impl Reloader {
     /// Begins with the configuration that is in force.
     pub fn new(publish: Arc<dyn Publish>, text: String, snapshot: Arc<Snapshot>) -> Self {
-        Self { publish, in_force: Mutex::new(InForce { text, snapshot }) }
+        Self { publish, text: Mutex::new(text), in_force: watch::Sender::new(snapshot) }
+    }
+
+    /// The Snapshot in force, and each that follows it.
+    pub fn in_force(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.in_force.subscribe()
     }
 
     /// Compiles the text in force once more, because files that it names have changed. Whatever somebody is writing into
@@ -44,7 +47,7 @@ impl Reloader {
         surroundings: &dyn Surroundings,
         now: Timestamp,
     ) -> Result<Arc<Snapshot>, NotReloaded> {
-        let text = self.in_force.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.reload(&text, file_name, surroundings, now)
     }
 
@@ -57,14 +60,14 @@ impl Reloader {
         now: Timestamp,
     ) -> Result<Arc<Snapshot>, NotReloaded> {
         let next = compile(text, file_name, surroundings, now).map_err(NotReloaded::Invalid)?;
-        // Held over the whole step, so that two reloads at once cannot overtake each other.
-        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(setting) = fixed_setting_changed(&in_force.snapshot, &next) {
+        let mut text_in_force = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(setting) = fixed_setting_changed(&self.in_force.borrow(), &next) {
             return Err(NotReloaded::NeedsRestart(setting));
         }
         let next = Arc::new(next);
         self.publish.publish(Arc::clone(&next));
-        *in_force = InForce { text: text.to_owned(), snapshot: Arc::clone(&next) };
+        text.clone_into(&mut text_in_force);
+        self.in_force.send_replace(Arc::clone(&next));
         Ok(next)
     }
 }

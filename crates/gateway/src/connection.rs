@@ -64,6 +64,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: Sock
                 http1(shared, stream, channel).await;
             }
         }
+        Ok(Secure::Proof) => {}
         Err(error) => {
             gate.tellers.metrics.handshakes_failed.inc();
             shared.turn_away(peer.ip(), Refusal::malformed(format!("no TLS: {error}")));
@@ -75,6 +76,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: Sock
 enum Secure {
     Plain(TcpStream),
     Tls(Handshake),
+    /// Not HTTP at all: a certificate authority looked for its proof, which the handshake was.
+    Proof,
 }
 
 /// Shakes hands, where TLS is spoken, within the time for a head.
@@ -92,7 +95,7 @@ async fn secure(shared: &Shared, stream: TcpStream) -> io::Result<Secure> {
     };
     let handshake = shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     shared.gate.tellers.metrics.handshakes.inc();
-    Ok(Secure::Tls(handshake))
+    Ok(handshake.map_or(Secure::Proof, Secure::Tls))
 }
 
 /// HTTP in the clear: HTTP/1.1, and HTTP/2 with prior knowledge where that is allowed.

@@ -14,6 +14,7 @@ use portcullis_model::Stage;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use crate::acme::Authority;
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
@@ -67,6 +68,7 @@ pub enum GateError {
 pub struct Gate {
     live: ArcSwap<Live>,
     tickets: Tickets,
+    pub(crate) authority: Arc<Authority>,
     pub(crate) tellers: Arc<Tellers>,
     pub(crate) memory: Memory,
     pub(crate) patterns: Arc<Patterns>,
@@ -145,7 +147,8 @@ impl Gate {
         let upstreams = Upstreams::new(Arc::clone(&tellers));
         let pools = upstreams.pools_for(&snapshot);
         let tickets = Tickets::new()?;
-        let tls = live_tls(&snapshot, &tickets, &tellers)?;
+        let authority = Arc::default();
+        let tls = live_tls(&snapshot, &tickets, &authority, &tellers)?;
         let live = ArcSwap::from_pointee(Live { snapshot, pools, tls });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let scans = Arc::new(Semaphore::new(cores));
@@ -153,6 +156,7 @@ impl Gate {
         Ok(Self {
             live,
             tickets,
+            authority,
             tellers,
             memory,
             patterns,
@@ -180,20 +184,26 @@ impl Gate {
     }
 }
 
-fn live_tls(snapshot: &Snapshot, tickets: &Tickets, tellers: &Tellers) -> Result<LiveTls, TlsError> {
+fn live_tls(
+    snapshot: &Snapshot,
+    tickets: &Tickets,
+    authority: &Arc<Authority>,
+    tellers: &Tellers,
+) -> Result<LiveTls, TlsError> {
     match &snapshot.listen.tls {
         None => Ok(LiveTls::Off),
-        Some(tls) => Acceptor::new(tls, snapshot, tickets, &tellers.clock).map(LiveTls::On),
+        Some(tls) => Acceptor::new(tls, snapshot, tickets, authority, &tellers.clock).map(LiveTls::On),
     }
 }
 
 impl Publish for Gate {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         let pools = self.upstreams.pools_for(&snapshot);
-        let tls = live_tls(&snapshot, &self.tickets, &self.tellers).unwrap_or_else(|error| {
-            tracing::error!(%error, "the public listener closes every connection");
-            LiveTls::Broken
-        });
+        let tls =
+            live_tls(&snapshot, &self.tickets, &self.authority, &self.tellers).unwrap_or_else(|error| {
+                tracing::error!(%error, "the public listener closes every connection");
+                LiveTls::Broken
+            });
         self.live.store(Arc::new(Live { snapshot, pools, tls }));
         self.tellers.metrics.snapshots.inc();
     }
@@ -204,7 +214,10 @@ impl Readiness for Gate {
         if self.stopping.load(Ordering::Relaxed) {
             return vec!["the node is stopping".into()];
         }
-        self.live.load().pools.obstacles(self.tellers.clock.monotonic())
+        let clock = &self.tellers.clock;
+        let mut obstacles = self.live.load().pools.obstacles(clock.monotonic());
+        obstacles.extend(self.authority.obstacles(clock.wall()));
+        obstacles
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read [`stages`] first: the walk on one screen. [`server`] brings connections to it, [`story`] guarantees that
 //! every request ends in exactly one event. Knows no SQL, no users and no screens.
 
+mod acme;
 mod answer;
 mod body;
 mod budget;

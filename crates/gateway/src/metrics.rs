@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use portcullis_access::shed::Class;
+use portcullis_contract::ports::Managed;
 use portcullis_model::{Outcome, RequestEvent, Stage};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -38,6 +39,11 @@ pub(crate) struct ApplicationLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ClassLabels {
     class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct NameLabels {
+    name: String,
 }
 
 /// All counters of the gate, each registered once.
@@ -76,6 +82,12 @@ pub(crate) struct Metrics {
     pub(crate) snapshots: Counter,
     /// Events that the sink failed to take.
     pub(crate) events_lost: Counter,
+    /// Of each name whose certificates an authority gives: when the one in force began.
+    certificate_begin: Family<NameLabels, Gauge>,
+    /// And when it ends.
+    certificate_end: Family<NameLabels, Gauge>,
+    /// And when the last attempt to renew it failed.
+    certificate_failure: Family<NameLabels, Gauge>,
     /// Tasks alive in the runtime, read when metrics are asked for.
     tasks: Gauge,
     /// Request body bytes held for inspection, read when metrics are asked for.
@@ -123,6 +135,13 @@ impl Metrics {
             suspicions: added(r, "suspicious_requests", "Requests that counted towards a ban"),
             snapshots: added(r, "snapshots", "Configurations published"),
             events_lost: added(r, "events_lost", "Events that could not be written"),
+            certificate_begin: of_time(r, "acme_certificate_begin", "When a name's certificate began"),
+            certificate_end: of_time(r, "acme_certificate_end", "When a name's certificate ends"),
+            certificate_failure: of_time(
+                r,
+                "acme_failure",
+                "When the last attempt to get a name's certificate failed; absent when it did not",
+            ),
             tasks: added(r, "runtime_tasks", "Tasks alive in the runtime"),
             buffered_bytes: added(r, "buffered_bytes", "Request body bytes held for inspection"),
             bans_active: added(r, "bans_active", "Address prefixes banned now"),
@@ -170,6 +189,22 @@ impl Metrics {
         }
     }
 
+    /// These are the names whose certificates an authority gives, and how each stands. They come from the configuration.
+    pub(crate) fn certificates(&self, names: &[Managed]) {
+        let families = [&self.certificate_begin, &self.certificate_end, &self.certificate_failure];
+        families.iter().for_each(|family| family.clear());
+        for Managed { name, certificate, failed } in names {
+            let labels = NameLabels { name: name.to_string() };
+            let begin = certificate.as_ref().map(|certificate| certificate.not_before);
+            let end = certificate.as_ref().map(|certificate| certificate.not_after);
+            for (family, time) in families.into_iter().zip([begin, end, *failed]) {
+                if let Some(time) = time {
+                    family.get_or_create(&labels).set(time.as_second());
+                }
+            }
+        }
+    }
+
     /// All metrics in OpenMetrics text form.
     pub(crate) fn text(&self, bans_active: u64, buffered_bytes: u64) -> String {
         if let Ok(handle) = tokio::runtime::Handle::try_current() {
@@ -192,6 +227,13 @@ where
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric
+}
+
+/// Moments of names, in seconds since 1970.
+fn of_time(registry: &mut Registry, name: &str, help: &str) -> Family<NameLabels, Gauge> {
+    let family = Family::default();
+    registry.register_with_unit(format!("{name}_timestamp"), help, Unit::Seconds, family.clone());
+    family
 }
 
 fn by_stage(registry: &mut Registry) -> [Counter; Stage::ALL.len()] {

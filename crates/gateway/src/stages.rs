@@ -75,6 +75,10 @@ pub(crate) async fn walk(
     known.scheme = client.scheme;
     flood::take(scope, &client, story)?;
     let request = normalize::read_once(scope, arrived, story)?;
+    if let Some(proof) = scope.gate.authority.http_proof(&request.method, &request.path.wire) {
+        story.note("a certificate authority's question was answered");
+        return Ok(refused(proof, &request.method, None));
+    }
     let target = match route::find(scope, &client, &request, story)? {
         Found::Route(target) => known.target.insert(target),
         Found::Elsewhere(elsewhere) => return Ok(respond::lead(scope, elsewhere, known, story)),

@@ -22,16 +22,18 @@ use rustls::server::{
     ClientHello, NoClientAuth, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
     WebPkiClientVerifier,
 };
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::acme::{ACME_TLS, Authority};
 use crate::channel::{ClientCertificate, Secured};
 
 /// The protocols that are spoken, the preferred one first (RFC 7301).
@@ -69,6 +71,8 @@ pub(crate) struct Acceptor {
     open: Arc<ServerConfig>,
     /// For those that do.
     closed: HashMap<ApplicationName, Closed>,
+    authority: Arc<Authority>,
+    provider: Arc<CryptoProvider>,
 }
 
 /// An application that asks clients for a certificate.
@@ -92,9 +96,10 @@ impl Acceptor {
         tls: &Tls,
         snapshot: &Snapshot,
         tickets: &Tickets,
+        authority: &Arc<Authority>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
-        let maker = Maker { tls, clock };
+        let maker = Maker { tls, authority, clock };
         let mut open = maker.config(Arc::new(NoClientAuth))?;
         open.ticketer = Arc::clone(&tickets.0);
         let mut closed = HashMap::new();
@@ -104,19 +109,27 @@ impl Acceptor {
                 closed.insert(application.name.clone(), maker.closed(authorities)?);
             }
         }
-        Ok(Self { open: Arc::new(open), closed })
+        let (authority, provider) = (Arc::clone(authority), Arc::clone(&tls.provider));
+        Ok(Self { open: Arc::new(open), closed, authority, provider })
     }
 
-    /// Shakes hands. Whoever calls this bounds its time.
+    /// Shakes hands; `None` when the handshake was all that the client wanted. Whoever calls this bounds its time.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
         snapshot: &Snapshot,
         clock: &dyn Clock,
-    ) -> io::Result<Handshake> {
+    ) -> io::Result<Option<Handshake>> {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
         let server_name =
             start.client_hello().server_name().map(|name| name.to_ascii_lowercase().into_boxed_str());
+        if speaks_only(&start.client_hello(), ACME_TLS)
+            && let Some(proof) = server_name.as_deref().and_then(|name| self.authority.tls_proof(name))
+        {
+            let config = proving(&self.provider, proof).map_err(io::Error::other)?;
+            start.into_stream(Arc::new(config)).await?.shutdown().await?;
+            return Ok(None);
+        }
         let application = server_name.as_deref().and_then(|name| snapshot.application_for(name));
         let closed = application.and_then(|application| self.closed.get(&application.name));
         let config = closed.map_or(&self.open, |closed| &closed.config);
@@ -125,8 +138,27 @@ impl Acceptor {
         let presented = closed.zip(session.peer_certificates());
         let certificate = presented.and_then(|(closed, chain)| closed.judge(chain, clock.wall()));
         let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
-        Ok(Handshake { stream, secured: Secured { server_name, certificate }, protocol })
+        Ok(Some(Handshake { stream, secured: Secured { server_name, certificate }, protocol }))
     }
+}
+
+/// Whether the client offers this protocol and no other.
+fn speaks_only(hello: &ClientHello<'_>, protocol: &[u8]) -> bool {
+    let mut offered = hello.alpn().into_iter().flatten();
+    offered.next() == Some(protocol) && offered.next().is_none()
+}
+
+/// RFC 8737 §3: this one certificate and this one protocol, whatever the listener's own versions are.
+fn proving(provider: &Arc<CryptoProvider>, proof: Arc<CertifiedKey>) -> Result<ServerConfig, rustls::Error> {
+    let certificates = Arc::new(SingleCertAndKey::from(CertifiedKey::clone(&proof)));
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![ACME_TLS.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
 }
 
 /// The authorities that the routes of an application name, each once.
@@ -143,6 +175,7 @@ fn authorities_of(application: &Application) -> Vec<Arc<ClientAuthority>> {
 /// Makes configurations that differ only in whose certificates they take.
 struct Maker<'m> {
     tls: &'m Tls,
+    authority: &'m Arc<Authority>,
     clock: &'m Arc<dyn Clock>,
 }
 
@@ -157,7 +190,8 @@ impl Maker<'_> {
         let builder = builder
             .with_protocol_versions(versions)
             .map_err(|error| TlsError::new("the cipher suites cannot be used", error))?;
-        let certificates = Arc::new(Shown(self.tls.certificates.clone()));
+        let certificates =
+            Arc::new(Shown { authority: Arc::clone(self.authority), others: self.tls.certificates.clone() });
         let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(certificates);
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
         config.ignore_client_order = true;
@@ -208,20 +242,30 @@ impl Closed {
     }
 }
 
-/// The certificates that can be shown, the default one first.
+/// The certificates that can be shown.
 #[derive(Debug)]
-struct Shown(Vec<Arc<Certificate>>);
+struct Shown {
+    /// What an authority gave for names that it was asked for.
+    authority: Arc<Authority>,
+    /// The others, the default one first.
+    others: Vec<Arc<Certificate>>,
+}
 
 impl ResolvesServerCert for Shown {
     /// A certificate for the name that was asked for, with a key whose signatures the client can check; the default
     /// one for whoever names no host, or one that nobody knows.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(str::to_ascii_lowercase);
+        let given = name.as_deref().and_then(|name| self.authority.certificate(name));
+        if let Some(given) = given.filter(|key| key.key.choose_scheme(hello.signature_schemes()).is_some()) {
+            return Some(given);
+        }
         let checkable = |c: &&Arc<Certificate>| c.key.key.choose_scheme(hello.signature_schemes()).is_some();
         let fitting = |c: &&Arc<Certificate>| name.as_deref().is_some_and(|name| c.covers(name));
-        let fitting = self.0.iter().filter(fitting).find(checkable);
+        let fitting = self.others.iter().filter(fitting).find(checkable);
         // With a certificate that the client cannot check the handshake fails as clients expect.
-        let chosen = fitting.or_else(|| self.0.iter().find(checkable)).or_else(|| self.0.first())?;
+        let chosen =
+            fitting.or_else(|| self.others.iter().find(checkable)).or_else(|| self.others.first())?;
         Some(Arc::clone(&chosen.key))
     }
 }

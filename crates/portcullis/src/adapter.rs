@@ -3,6 +3,7 @@
 mod events;
 mod self_made;
 mod surroundings;
+mod vault;
 mod watched;
 
 use std::time::Instant;
@@ -14,6 +15,7 @@ use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
 pub(crate) use surroundings::{FileSurroundings, read_config, system_authorities};
+pub(crate) use vault::FileVault;
 pub(crate) use watched::Watched;
 
 /// The machine's clocks.

@@ -10,14 +10,16 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
-use portcullis_control::{NotReloaded, Reloader, serve_ops};
+use portcullis_control::{AcmePorts, CertificateKeeper, NotReloaded, Reloader, serve_ops};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::adapter::{EventLog, FileSurroundings, SystemClock, SystemEntropy, Watched, read_config};
+use crate::adapter::{
+    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, read_config,
+};
 use crate::cli::ConfigFile;
 use crate::{Exit, log};
 
@@ -89,6 +91,7 @@ pub(crate) struct Node {
     events: Arc<EventLog>,
     server: Server,
     reloading: Reloading,
+    certificates: CertificateKeeper,
     stopping: watch::Sender<bool>,
     signals: Signals,
 }
@@ -124,7 +127,7 @@ impl Node {
             entropy: Arc::new(SystemEntropy),
             events: Arc::<EventLog>::clone(&events),
         };
-        let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports, Box::new(NoWatch))?);
+        let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports.clone(), Box::new(NoWatch))?);
         let mut server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
             .await
             .map_err(|error| cannot_listen("listen.address", snapshot.listen.address, &error))?;
@@ -151,10 +154,13 @@ impl Node {
         if let Some(plain) = plain {
             events.announce("plain", plain);
         }
+        let reloader = Reloader::new(Arc::<Gate>::clone(&gate), text, Arc::clone(&snapshot));
+        let certificates =
+            CertificateKeeper::begin(acme_ports(ports, &gate, &snapshot), reloader.in_force()).await;
         events.announce("public", server.local_addr()?);
         remark_certificates(&snapshot, Timestamp::now());
-        let reloading = Reloading { file, reloader: Reloader::new(gate, text, snapshot), watched };
-        Ok(Self { events, server, reloading, stopping, signals })
+        let reloading = Reloading { file, reloader, watched };
+        Ok(Self { events, server, reloading, certificates, stopping, signals })
     }
 
     /// The public address that was bound.
@@ -164,9 +170,10 @@ impl Node {
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
-        let Self { events, server, reloading, stopping, signals } = self;
+        let Self { events, server, reloading, certificates, stopping, signals } = self;
         let Signals { hangup, mut terminate, mut interrupt } = signals;
         let reloading = tokio::spawn(reloading.for_ever(hangup));
+        let keeping = tokio::spawn(certificates.run());
         let (first, second) = (watch::channel(false), watch::channel(false));
         let telling = tokio::spawn(async move {
             for (told, message) in [
@@ -179,6 +186,7 @@ impl Node {
             }
         });
         let stopped = server.run(until(first.1), until(second.1)).await;
+        keeping.abort();
         telling.abort();
         reloading.abort();
         let _ = stopping.send(true);
@@ -188,6 +196,17 @@ impl Node {
         tracing::info!("stopped");
         events.end();
         Ok(Exit::Fine)
+    }
+}
+
+/// What certificates of an authority are got with.
+fn acme_ports(ports: Ports, gate: &Arc<Gate>, snapshot: &Snapshot) -> AcmePorts {
+    AcmePorts {
+        clock: ports.clock,
+        entropy: ports.entropy,
+        vault: Arc::new(FileVault::new(&snapshot.state_directory)),
+        proofs: Arc::<Gate>::clone(gate),
+        certificates: Arc::<Gate>::clone(gate),
     }
 }
 
@@ -223,6 +242,8 @@ fn remark_certificates(snapshot: &Snapshot, now: Timestamp) {
     for certificate in snapshot.listen.tls.iter().flat_map(|tls| &tls.certificates) {
         let (file, ends) = (certificate.file.display(), certificate.not_after);
         match certificate.origin {
+            // It is shown only until the authority's comes, which the log says.
+            Origin::SelfMade if snapshot.acme().is_some() => {}
             Origin::SelfMade => tracing::warn!(
                 %file,
                 "the certificate was made for itself by this node: browsers warn; put one into the folder `tls`"

@@ -12,6 +12,7 @@
     reason = "test support: a panic is the failure report"
 )]
 
+pub mod acme;
 pub mod authority;
 pub mod client;
 pub mod deadline;
@@ -23,6 +24,7 @@ pub mod raw;
 pub mod recorder;
 pub mod upstream;
 
+pub use acme::{AcmeServer, Fault, Resolution};
 pub use authority::{Authority, Credentials};
 pub use client::{Answer, Client, OpenAnswer, RequestBuilder, Speaks};
 pub use deadline::{WAIT, eventually, within};

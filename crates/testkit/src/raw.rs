@@ -73,7 +73,7 @@ impl RawConnection {
         Self::around(socket.connect(address).await.expect("the connection is accepted"))
     }
 
-    fn around(stream: TcpStream) -> Self {
+    pub(crate) fn around(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a fresh connection");
         Self { stream, kept: Vec::new(), deadline: WAIT }
     }

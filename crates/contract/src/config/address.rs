@@ -254,7 +254,7 @@ fn host_pattern(text: &str) -> Option<HostPattern> {
     (literal || is_host_name(text)).then(|| HostPattern::Exactly(text.into()))
 }
 
-fn is_host_name(text: &str) -> bool {
+pub(crate) fn is_host_name(text: &str) -> bool {
     const NAME_BYTES_MAX: usize = 253;
     const LABEL_BYTES_MAX: usize = 63;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');

@@ -6,8 +6,8 @@ use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
 use crate::snapshot::{
-    ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind, TlsVersion,
-    UpstreamsOwn,
+    Challenge, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind,
+    TlsVersion, UpstreamsOwn,
 };
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
@@ -110,6 +110,10 @@ choices! {
     TlsVersion {
         Tls12 = "1.2", Tls13 = "1.3";
         instead of "1.1": "write \"1.2\": older versions are broken, and not spoken here"
+    }
+    Challenge {
+        Http01 = "http-01", TlsAlpn01 = "tls-alpn-01";
+        instead of "dns-01": "write \"tls-alpn-01\" or \"http-01\": proofs in the DNS are not offered"
     }
     Suite {
         Aes256Gcm = "TLS_AES_256_GCM_SHA384",

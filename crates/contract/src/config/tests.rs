@@ -1,5 +1,6 @@
 //! Tests of the configuration as a whole: what compiles, what is generated, and what never happens.
 
+mod acme;
 mod certificates;
 mod generated;
 mod mistakes;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
+use super::acme;
 use super::certificate::{self, Pair};
 use super::choice::Suite;
 use super::kind::{At, Gaps};
@@ -54,7 +55,8 @@ pub(crate) fn listen(
             return None;
         }
     };
-    Some(Some(Tls { minimum_version, provider, certificates }))
+    let acme = acme::compile(config, tls, &certificates, (surroundings, now), problems)?;
+    Some(Some(Tls { minimum_version, provider, certificates, acme }))
 }
 
 /// The provider with the suites that are wanted, each good for a version that is spoken.

@@ -4,6 +4,7 @@
 //! What depends on two settings at once is not here but in the files that compile them: `node.rs`, `callers.rs`,
 //! `application.rs`, `route.rs`.
 
+mod acme;
 mod bounds;
 mod headers;
 mod tls;
@@ -33,6 +34,7 @@ use crate::path::PathPattern;
 use crate::snapshot::{
     ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind,
 };
+pub(crate) use acme::{Acme, ExternalAccount};
 pub(crate) use bounds::Bounds;
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;

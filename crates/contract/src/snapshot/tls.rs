@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Acme;
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -17,6 +18,8 @@ pub struct Tls {
     pub provider: Arc<CryptoProvider>,
     /// The certificates, the default one first. Never empty.
     pub certificates: Vec<Arc<Certificate>>,
+    /// What is asked of a certificate authority, when anything is.
+    pub acme: Option<Arc<Acme>>,
 }
 
 /// A version of TLS.

@@ -61,8 +61,10 @@ impl<'a> Rules<'a> {
 
 /// Whether the client came over HTTPS, and whether a certificate that others vouch for brought it here.
 fn https(scope: Scope<'_>, scheme: Scheme, story: &Story) -> Https {
-    let self_made =
-        |host| scope.live.snapshot.listen.tls.as_ref().is_some_and(|tls| tls.is_self_made_for(host));
+    let (tls, authority) = (scope.live.snapshot.listen.tls.as_ref(), &scope.gate.authority);
+    let self_made = |host: &str| {
+        authority.certificate(host).is_none() && tls.is_some_and(|tls| tls.is_self_made_for(host))
+    };
     match scheme {
         Scheme::Https if story.host().is_some_and(self_made) => Https::Unproven,
         Scheme::Https => Https::Proven,
@@ -113,7 +115,7 @@ pub(crate) fn lead(scope: Scope<'_>, elsewhere: Elsewhere, known: &Known, story:
     refused(elsewhere.answer(), &known.method, rules)
 }
 
-/// Our own answer to a request that was refused. What it says to browsers by itself is stricter than any rule, and stays.
+/// Our own answer to a request that goes no further. What it says to browsers by itself is stricter than any rule, and stays.
 pub(crate) fn refused(mut response: Response<Bytes>, method: &Method, rules: Option<Rules<'_>>) -> Reply {
     if let Some(rules) = rules {
         rules.put(response.headers_mut(), UpstreamsOwn::Keep);

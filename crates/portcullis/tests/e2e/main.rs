@@ -10,6 +10,7 @@
     reason = "in a test a panic is the failure report"
 )]
 
+mod acme;
 mod attacks;
 mod commands;
 mod edge;

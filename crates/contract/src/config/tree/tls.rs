@@ -3,6 +3,7 @@
 use super::super::choice::Suite;
 use super::super::kind::{Kind, Node, NonEmpty, Shown};
 use super::super::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};
+use super::Acme;
 use crate::diagnostic::Problems;
 use crate::snapshot::TlsVersion;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ settings! {
         /// spoken, AES-256 first.
         cipher_suites: NonEmpty<Suite> = optional,
             example ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+        /// Certificates from an authority. Without this section none are ordered.
+        acme: Acme = optional;
     }
 }
 
