@@ -41,13 +41,19 @@ pub(crate) fn certificate(
     if let Ok(pem) = fs::read_to_string(&file)
         && is_good(&pem, hosts, now)
     {
-        return Ok(SelfMade { file, certificate: pem.clone().into_bytes(), key: SecretString::from(pem) });
+        return Ok(apart(file, pem));
     }
     let pem = make(hosts, now).map_err(|error| FileProblem::Unreadable(error.to_string()))?;
     if keep == Keep::Yes {
         write(&file, &pem).map_err(|error| FileProblem::Unreadable(error.to_string()))?;
     }
-    Ok(SelfMade { file, certificate: pem.clone().into_bytes(), key: SecretString::from(pem) })
+    Ok(apart(file, pem))
+}
+
+/// The certificate without its key, and the key.
+fn apart(file: PathBuf, pem: String) -> SelfMade {
+    let certificate = pem.split("-----BEGIN PRIVATE KEY").next().unwrap_or_default().as_bytes().to_vec();
+    SelfMade { file, certificate, key: SecretString::from(pem) }
 }
 
 /// What the first line says.
@@ -113,6 +119,7 @@ mod tests {
         get(&hosts, now, Keep::No);
         assert!(!folder.path().join(FILE).exists(), "looking writes nothing");
         let first = get(&hosts, now, Keep::Yes);
+        assert!(!String::from_utf8(first.clone()).unwrap().contains("PRIVATE KEY"), "the key is not public");
         assert_eq!(get(&hosts, now, Keep::Yes), first);
         let later = now + SignedDuration::from_hours(24 * 340);
         assert_ne!(get(&hosts, later, Keep::No), first, "its end is near");

@@ -55,7 +55,7 @@ async fn a_new_certificate_is_taken_over_by_itself_and_a_broken_one_is_not() {
         client.get(secure.url("shop.test", "/echo")).try_send().await.is_ok()
     };
     std::fs::write(folder.join("cert.pem"), next.certificate(&["shop.test"]).certificate).unwrap();
-    let line = |line: &portcullis_testkit::Line| line.text.contains("not the key of this certificate");
+    let line = |line: &portcullis_testkit::Line| line.text.contains("not the key of the certificate");
     secure.gate.wait_for_line(line, DEADLINE).await;
     assert!(answers(&secure.authority).await, "the old one is still shown");
 
