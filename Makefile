@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt bench bench-proxy soak deny
+.PHONY: help run test lint fmt bench bench-proxy soak deny fuzz
 
 # Outside the clone, so that a second clone does not compile the registry's crates again.
 CACHE := $(or $(XDG_CACHE_HOME),$(or $(HOME),/tmp)/.cache)/portcullis
@@ -62,3 +62,17 @@ soak: ## long tests: hours of traffic in minutes, memory and descriptors watched
 	@if [ -e crates/portcullis/tests/soak/main.rs ]; then PORTCULLIS_SOAK=1 cargo test --locked --profile perf \
 		-p portcullis --test soak -- --nocapture --test-threads=1; \
 	else echo "crates/portcullis/tests/soak is not written yet" >&2; exit 1; fi
+
+# Inputs for each target, and the targets.
+RUNS ?= 10000000
+FUZZ ?= strict_head chunked path forwarded h2_watch
+
+fuzz: ## try whatever reads a client's bytes with bytes that nobody thought of (see fuzz/README.md)
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is absent: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@for target in $(FUZZ); do \
+		begin=$$SECONDS; mkdir -p fuzz/grown/$$target; \
+		cargo +nightly fuzz run --sanitizer none --target-dir "$(CARGO_TARGET_DIR)/fuzz" $$target \
+			fuzz/grown/$$target fuzz/corpus/$$target -- -runs=$(RUNS) -max_len=1500 -print_final_stats=1 \
+			|| exit 1; \
+		echo "== $$target: $$((SECONDS - begin)) s"; \
+	done

@@ -11,6 +11,8 @@ mod channel;
 mod connection;
 mod fields;
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod http2;
 mod io;

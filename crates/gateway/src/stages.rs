@@ -27,6 +27,8 @@ use portcullis_contract::snapshot::OnError;
 use portcullis_model::Stage;
 
 pub(crate) use address::Scheme;
+#[cfg(any(test, fuzzing))]
+pub(crate) use normalize::one_path;
 pub(crate) use normalize::{Arrived, introduce};
 pub(crate) use respond::{Reply, Rules, refused};
 use route::{Found, Target};

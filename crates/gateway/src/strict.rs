@@ -16,6 +16,8 @@ mod fault;
 pub(crate) mod h2;
 mod head;
 pub(crate) mod inbox;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 mod line;
 mod target;
 #[cfg(test)]

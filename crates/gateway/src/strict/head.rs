@@ -90,19 +90,28 @@ enum Version {
 
 impl RawHead {
     /// All of it, with the empty line that ends it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rule engine reads it, in a later issue"))]
+    #[cfg_attr(
+        not(any(test, fuzzing)),
+        expect(dead_code, reason = "the rule engine reads it, in a later issue")
+    )]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The target, byte for byte.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rule engine reads it, in a later issue"))]
+    #[cfg_attr(
+        not(any(test, fuzzing)),
+        expect(dead_code, reason = "the rule engine reads it, in a later issue")
+    )]
     pub(crate) fn target(&self) -> &[u8] {
         self.target.of(&self.bytes)
     }
 
     /// Names and values of all fields, in their order and in their case.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rule engine reads it, in a later issue"))]
+    #[cfg_attr(
+        not(any(test, fuzzing)),
+        expect(dead_code, reason = "the rule engine reads it, in a later issue")
+    )]
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
     }

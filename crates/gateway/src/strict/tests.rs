@@ -11,54 +11,8 @@ mod properties;
 mod smuggling;
 
 use super::inbox::{Heads, Inbox, Ready};
-use super::{Fault, Filter, Limits, RawHead, Step};
-
-/// Small enough to be reached.
-const LIMITS: Limits = Limits { head_bytes_max: 1024, headers_max: 8, target_bytes_max: 128 };
-
-/// What became of an input.
-#[derive(Debug, Default)]
-struct Outcome {
-    passed: Vec<u8>,
-    heads: Vec<RawHead>,
-    /// Requests that were passed whole.
-    whole: usize,
-    fault: Option<Fault>,
-    /// Bytes that wait for more.
-    held: usize,
-}
-
-/// Feeds `pieces` as a socket would.
-fn feed<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let (mut filter, mut outcome, mut held) = (Filter::new(limits), Outcome::default(), Vec::new());
-    for piece in pieces {
-        held.extend_from_slice(piece);
-        loop {
-            match filter.judge(&held) {
-                Ok(Step::More) => break,
-                Ok(Step::Take { pass, skip }) => {
-                    assert!(
-                        0 < pass + skip && pass + skip <= held.len(),
-                        "a step forward, within what is held"
-                    );
-                    outcome.passed.extend_from_slice(&held[..pass]);
-                    held.drain(..pass + skip);
-                    outcome.heads.extend(filter.take_head());
-                    if pass > 0 && filter.is_between() {
-                        outcome.whole += 1;
-                    }
-                }
-                Err(fault) => {
-                    outcome.fault = Some(fault);
-                    break;
-                }
-            }
-        }
-        assert!(held.len() <= limits.head_bytes_max || outcome.fault.is_some(), "what is held is bounded");
-    }
-    outcome.held = held.len();
-    outcome
-}
+use super::laws::{LIMITS, Outcome, feed};
+use super::{Fault, Filter, Limits};
 
 /// A table's text as bytes.
 fn bytes(text: &str) -> Vec<u8> {

@@ -20,5 +20,6 @@ mod guard;
 mod http2;
 mod operations;
 mod proxy;
+mod references;
 mod secure;
 mod smuggling;

@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{LIMITS, Outcome, bytes, feed};
-use crate::strict::RawHead;
+use super::{LIMITS, bytes, feed};
+use crate::strict::laws::{self, same};
 
 /// Connections that are good in all their parts, for taking apart.
 pub(super) const SEEDS: [&str; 12] = [
@@ -91,44 +91,6 @@ fn pieces<'a>(input: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     starts.zip(&ends).map(|(start, end)| &input[start..*end]).collect()
 }
 
-fn same(one: &Outcome, other: &Outcome) {
-    assert_eq!(String::from_utf8_lossy(&one.passed), String::from_utf8_lossy(&other.passed));
-    assert_eq!((one.fault, one.whole), (other.fault, other.whole));
-    assert_eq!((one.heads.len(), one.fault.is_some() || one.held == other.held), (other.heads.len(), true));
-}
-
-/// Whether `passed` is `input` with nothing but CRLFs and chunk extensions left out.
-fn is_input_without_what_means_nothing(passed: &[u8], input: &[u8]) -> bool {
-    let (mut passed, mut input) = (passed, input);
-    while let [want, rest_of_passed @ ..] = passed {
-        match input {
-            [have, rest @ ..] if have == want => (passed, input) = (rest_of_passed, rest),
-            [b'\r', b'\n', rest @ ..] => input = rest,
-            [b';', ..] => {
-                let end = input.windows(2).position(|two| two == b"\r\n");
-                match end {
-                    Some(end) => input = &input[end..],
-                    None => return false,
-                }
-            }
-            _ => return false,
-        }
-    }
-    true
-}
-
-/// What `httparse`, which the HTTP library is built on, sees in a head.
-fn read_by_httparse(head: &RawHead) {
-    let bytes = head.bytes();
-    let mut fields = [httparse::EMPTY_HEADER; 16];
-    let mut request = httparse::Request::new(&mut fields);
-    let parsed = request.parse(bytes).unwrap();
-    assert_eq!(parsed, httparse::Status::Complete(bytes.len()));
-    assert_eq!(request.path.map(str::as_bytes), Some(head.target()));
-    let theirs = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-    assert!(theirs.eq(head.fields()), "{}", String::from_utf8_lossy(bytes));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -140,24 +102,13 @@ proptest! {
     }
 
     #[test]
-    fn what_passes_is_what_came(input in nearly_good()) {
-        let outcome = feed(LIMITS, [&*input]);
-        prop_assert!(is_input_without_what_means_nothing(&outcome.passed, &input));
-        prop_assert!(outcome.passed.len() + outcome.held <= input.len());
-        // Passed once, it passes again unchanged, and as the same requests.
-        let again = feed(LIMITS, [&*outcome.passed]);
-        prop_assert_eq!(&again.passed, &outcome.passed);
-        prop_assert_eq!((again.fault, again.whole), (None, outcome.whole));
-    }
-
-    #[test]
-    fn the_parser_below_sees_the_same_head(input in nearly_good()) {
-        feed(LIMITS, [&*input]).heads.iter().for_each(read_by_httparse);
+    fn what_passes_is_what_came_and_has_one_reading(input in nearly_good()) {
+        laws::hold(&input);
     }
 
     #[test]
     fn noise_never_panics(input in vec(any::<u8>(), 0..600)) {
-        same(&feed(LIMITS, [&*input]), &feed(LIMITS, input.chunks(1)));
+        laws::hold(&input);
     }
 
     #[test]
@@ -170,6 +121,6 @@ proptest! {
         let at = at.index(input.len() + 1);
         input.truncate(at);
         input.extend(noise);
-        same(&feed(LIMITS, [&*input]), &feed(LIMITS, input.chunks(1)));
+        laws::hold(&input);
     }
 }

@@ -1,0 +1,4 @@
+//! What proxies say of the hops before them. The laws stand in the gateway, see `fuzzing` there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| portcullis_gateway::fuzzing::forwarded(input));
