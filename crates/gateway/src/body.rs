@@ -24,6 +24,7 @@ use crate::budget::Apart;
 use crate::fields;
 use crate::pace::Pace;
 use crate::story::Story;
+use crate::upstream::Arriving;
 
 /// A body that the upstream is sent.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
@@ -307,7 +308,7 @@ pub(crate) enum Answering {
     /// Our own words.
     Ours(Option<Bytes>),
     /// The upstream's, as it comes.
-    Theirs(hyper::body::Incoming),
+    Theirs(Arriving),
 }
 
 impl Told {
@@ -322,13 +323,6 @@ impl Told {
             story.answered();
         }
         Self { inner, story: Some(story), remaining: hint, stall: Stall::new(idle) }
-    }
-
-    /// Nobody is there any more to take the answer.
-    pub(crate) fn undeliverable(mut self) {
-        if let Some(story) = &mut self.story {
-            story.note("the client had left before its answer was ready");
-        }
     }
 
     fn delivered(&mut self, bytes: usize) {

@@ -6,6 +6,7 @@
 
 mod peer;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -18,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use portcullis_contract::snapshot::Bounds;
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -27,7 +29,7 @@ use crate::gate::LiveTls;
 use crate::http2;
 use crate::io::{ClientIo, InTurn, keep_little_unsent};
 use crate::refusal::Refusal;
-use crate::server::{CutOff, Shared, handle, refuse_head};
+use crate::server::{Shared, handle, refuse_head};
 use crate::strict::Limits;
 use crate::strict::inbox::Refused;
 use crate::tls::{HTTP2, Handshake};
@@ -43,6 +45,11 @@ pub(crate) enum Speaks {
     /// Plain HTTP, always.
     Plain,
 }
+
+/// The request was cut off when the gate had to stop: its stream ends without an answer.
+#[derive(Debug, Error)]
+#[error("the request was cut off")]
+struct CutOff;
 
 /// Serves one connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
@@ -139,12 +146,12 @@ where
             }
             let answer = handle(Arc::clone(&shared), request, Arc::clone(&channel));
             async move {
-                let mut answer = answer.await?.map(|told| InTurn::new(told, turn));
+                let mut answer = answer.await.map(|told| InTurn::new(told, turn));
                 // What follows a switch of protocols is no request any more.
                 if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, CutOff>(answer)
+                Ok::<_, Infallible>(answer)
             }
         })
     };
@@ -185,7 +192,17 @@ where
         stop: shared.stop.clone(),
         cut: shared.cut.clone(),
     };
-    let answer = |request| handle(Arc::clone(&shared), request, Arc::clone(&channel));
+    let answer = |request| {
+        let answer = handle(Arc::clone(&shared), request, Arc::clone(&channel));
+        let shared = Arc::clone(&shared);
+        // A stream has a task of its own: what ends its connection must end it too.
+        async move {
+            tokio::select! {
+                answer = answer => Ok(answer),
+                () = shared.cut.cancelled() => Err(CutOff),
+            }
+        }
+    };
     http2::serve(stream, terms, answer, |untold| shared.untold(peer, untold)).await;
 }
 

@@ -1,7 +1,7 @@
-//! The public listener: connections in, one task per request, an orderly end.
+//! The public listener: connections in, one Story per request, an orderly end.
 //!
-//! Each request's walk runs in a task of its own, so that a client who leaves ends the walk and not its Story, and a
-//! panic ends one request and nothing else.
+//! A request's walk is a part of its connection, and the Story is a part of the walk: a client who leaves ends the walk
+//! and cannot but have the Story told. A panic is caught there: it ends one request and nothing else.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +17,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use portcullis_access::limit::Taken;
 use portcullis_contract::snapshot::{Application, Flood, Mode, Texts};
 use portcullis_model::Prefix;
-use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,11 +64,6 @@ pub(crate) struct Shared {
     pub(crate) cut: CancellationToken,
     turned_away: Sampler,
 }
-
-/// The request was cut off at shutdown: the connection ends without an answer.
-#[derive(Debug, Error)]
-#[error("the request was cut off")]
-pub(crate) struct CutOff;
 
 impl Server {
     /// Binds the listener; port 0 lets the system choose. What it speaks follows the configuration.
@@ -172,26 +165,15 @@ pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> O
     Some(response)
 }
 
-/// Hands a request to its own task and waits for the answer. When the client leaves, the library drops this future,
-/// which the task notices.
+/// One request, from its head to its answer. The Story begins here and ends when it is dropped, on every path.
+///
+/// This is a part of its connection: the library drops it when the client leaves, and whoever serves the connection when
+/// the gate must stop. A panic in a stage ends here, and not the connection.
 pub(crate) async fn handle(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
     channel: Arc<Channel>,
-) -> Result<Response<Told>, CutOff> {
-    let (answer_to, answer) = oneshot::channel();
-    let tasks = shared.tasks.clone();
-    tasks.spawn(serve(shared, request, channel, answer_to));
-    answer.await.map_err(|_| CutOff)
-}
-
-/// One request, from its head to its answer. The Story begins here and ends when it is dropped, on every path.
-async fn serve(
-    shared: Arc<Shared>,
-    request: hyper::Request<Incoming>,
-    channel: Arc<Channel>,
-    mut answer_to: oneshot::Sender<Response<Told>>,
-) {
+) -> Response<Told> {
     let gate = &shared.gate;
     let mut story = Story::begin(&gate.tellers, Kind::Request, channel.peer.ip());
     let live = gate.live();
@@ -199,32 +181,17 @@ async fn serve(
     stages::introduce(&head, &mut story);
     let mut known = Known::of(&head);
     let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
-    let walked = {
-        let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut known, &mut story));
-        let mut walk = AssertUnwindSafe(walk).catch_unwind();
-        tokio::select! {
-            biased;
-            walked = &mut walk => Some(walked),
-            () = answer_to.closed() => None,
-            () = shared.cut.cancelled() => None,
-        }
-    };
-    let reply = match walked {
-        None => {
-            story.note("the client left, or the gate stopped, before there was an answer");
-            return;
-        }
-        Some(Ok(Ok(reply))) => reply,
-        Some(Ok(Err(refusal))) => refuse(scope, &refusal, &known, &mut story),
-        Some(Err(_panic)) => {
+    let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut known, &mut story));
+    let reply = match AssertUnwindSafe(walk).catch_unwind().await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(refusal)) => refuse(scope, &refusal, &known, &mut story),
+        Err(_panic) => {
             gate.tellers.metrics.panics.inc();
             let refusal = Refusal::internal(format!("stage `{}` broke", story.stage()));
             refuse(scope, &refusal, &known, &mut story)
         }
     };
-    if let Err(response) = answer_to.send(reply.told_by(story)) {
-        response.into_body().undeliverable();
-    }
+    reply.told_by(story)
 }
 
 /// The one place where a refusal becomes an answer, is told, and counts towards a ban.

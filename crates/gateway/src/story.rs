@@ -248,6 +248,9 @@ impl Kind {
 impl Drop for Story {
     /// The `account` stage: the story ends, exactly one event is recorded.
     fn drop(&mut self) {
+        if self.event.status.is_none() && self.event.outcome == Outcome::ClientGone {
+            self.note("the client left, or the gate stopped, before there was an answer");
+        }
         let last = self.event.stage;
         // A panic in here would tear down whoever drops the story, or abort during another panic's unwinding.
         let watched = catch_unwind(AssertUnwindSafe(|| self.tellers.entered(Stage::Account)));

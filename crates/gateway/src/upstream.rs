@@ -4,6 +4,7 @@
 //! breaker in any case. The decisions (breaker, retry budget) are pure machines in their own files.
 
 mod breaker;
+mod connections;
 mod connector;
 mod health;
 mod retry;
@@ -15,9 +16,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use portcullis_contract::Snapshot;
 use portcullis_contract::snapshot::{Application, BreakerRule, Upstream, UpstreamTls};
 use portcullis_model::{ApplicationName, Monotonic};
@@ -25,6 +23,8 @@ use portcullis_model::{ApplicationName, Monotonic};
 use crate::body::{RequestBody, with_causes};
 use crate::gate::Tellers;
 use breaker::{Breaker, Gap};
+pub(crate) use connections::Arriving;
+use connections::{AskError, Connections};
 use connector::Connector;
 pub(crate) use retry::RetryBudget;
 
@@ -76,7 +76,7 @@ pub(crate) struct Pool {
 /// One server of an upstream.
 pub(crate) struct Server {
     base: Uri,
-    client: Client<Connector, RequestBody>,
+    connections: Arc<Connections>,
     circuit: Arc<Circuit>,
     healthy: AtomicBool,
 }
@@ -222,19 +222,14 @@ impl Pool {
 impl Server {
     fn new(base: Uri, upstream: &Upstream, circuit: Arc<Circuit>, tellers: &Arc<Tellers>) -> Self {
         let connector = Connector::new(&base, upstream, tellers);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(upstream.idle_timeout)
-            .pool_max_idle_per_host(upstream.idle_connections_max)
-            .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
-            .build(connector);
-        Self { base, client, circuit, healthy: AtomicBool::new(true) }
+        let connections = Connections::new(connector, upstream);
+        Self { base, connections, circuit, healthy: AtomicBool::new(true) }
     }
 
     /// Sends a request over a connection to this server, and waits for the head of the answer.
-    pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
-        self.client.request(request).await.map_err(|error| {
-            let unreachable = error.is_connect() || tls::refused_late(&error);
+    pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<Arriving>, Unanswered> {
+        self.connections.ask(request).await.map_err(|error| {
+            let unreachable = matches!(error, AskError::Unreachable(_)) || tls::refused_late(&error);
             let how = if unreachable { NoAnswer::Unreachable } else { NoAnswer::Silent };
             Unanswered { how, why: with_causes(&error) }
         })

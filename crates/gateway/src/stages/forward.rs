@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
 use portcullis_model::{Principal, Stage};
 
 use crate::body::{RequestBody, UploadFailure};
@@ -24,11 +23,11 @@ use crate::stages::normalize::{Request, Trailers};
 use crate::stages::record::Recorded;
 use crate::stages::route::Target;
 use crate::story::Story;
-use crate::upstream::{Attempt, NoAnswer, Server, Unanswered};
+use crate::upstream::{Arriving, Attempt, NoAnswer, Server, Unanswered};
 
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Arriving>,
     pub(crate) method: Method,
 }
 
@@ -103,7 +102,7 @@ async fn ask(
     outbound: &Outbound,
     body: RequestBody,
     story: &Story,
-) -> Result<Response<Incoming>, Failure> {
+) -> Result<Response<Arriving>, Failure> {
     let server = attempt.server();
     let request = outbound.to(&server, body).map_err(|error| Failure {
         refusal: Refusal::internal(format!("the request cannot be written: {error}")),

@@ -1,7 +1,6 @@
 //! How a connection to a server is opened: name look-up and TCP by the library, then TLS where the address asks for
 //! it, all within one time limit; and counted.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use portcullis_contract::snapshot::Upstream;
 use tokio::net::TcpStream;
@@ -59,6 +58,13 @@ impl Connector {
         Self { inner, base: base.clone(), security, connect_timeout, tellers }
     }
 
+    /// Opens a connection in time, or gives it up.
+    pub(crate) async fn connect(self) -> io::Result<Counted> {
+        // The library's own limit begins only when the name has been looked up, and knows nothing of TLS.
+        let opened = tokio::time::timeout(self.connect_timeout, self.open()).await;
+        opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
     async fn open(mut self) -> io::Result<Counted> {
         if let Security::Unusable(why) = &self.security {
             return Err(io::Error::other(format!("TLS cannot be used: {why}")));
@@ -73,22 +79,6 @@ impl Connector {
         };
         self.tellers.metrics.upstream_connections.inc();
         Ok(Counted { socket, tellers: self.tellers })
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Counted;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Counted>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_ready(cx).map_err(io::Error::other)
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        // The library's own limit begins only when the name has been looked up, and knows nothing of TLS.
-        let opened = tokio::time::timeout(self.connect_timeout, self.clone().open());
-        Box::pin(async move { opened.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))? })
     }
 }
 
@@ -116,12 +106,6 @@ macro_rules! either {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.tellers.metrics.upstream_connections.dec();
-    }
-}
-
-impl Connection for Counted {
-    fn connected(&self) -> Connected {
-        Connected::new()
     }
 }
 
