@@ -54,21 +54,24 @@ struct CutOff;
 /// Serves one connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
     let gate = &shared.gate;
-    let Some((_admitted, peer)) = peer::admit(&shared, &mut stream, peer).await else { return };
+    let admitted = Box::pin(peer::admit(&shared, &mut stream, peer)).await;
+    let Some((_admitted, peer)) = admitted else { return };
     // A small answer must not wait for more to come.
     let _ = stream.set_nodelay(true);
     keep_little_unsent(&stream);
     if speaks == Speaks::Plain {
-        return plain(shared, stream, peer).await;
+        return Box::pin(plain(shared, stream, peer)).await;
     }
-    match secure(&shared, stream).await {
-        Ok(Secure::Plain(stream)) => plain(shared, stream, peer).await,
+    // Boxed, each of them: an idle connection holds what it speaks and not room for what it might have spoken.
+    let secured = Box::pin(secure(&shared, stream)).await;
+    match secured {
+        Ok(Secure::Plain(stream)) => Box::pin(plain(shared, stream, peer)).await,
         Ok(Secure::Tls(Handshake { stream, secured, protocol })) => {
             let channel = Channel { peer, tls: Some(secured) };
             if protocol.as_deref() == Some(HTTP2) {
-                http2(shared, stream, channel).await;
+                Box::pin(http2(shared, stream, channel)).await;
             } else {
-                http1(shared, stream, channel).await;
+                Box::pin(http1(shared, stream, channel)).await;
             }
         }
         Ok(Secure::Proof) => {}
@@ -110,15 +113,15 @@ async fn plain(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let channel = Channel { peer, tls: None };
     let snapshot = shared.gate.snapshot();
     if !snapshot.listen.plain_http2 {
-        return http1(shared, stream, channel).await;
+        return Box::pin(http1(shared, stream, channel)).await;
     }
     let begun = tokio::select! {
         begun = timeout(snapshot.bounds.head_timeout, http2::begin(stream)) => begun,
         () = shared.stop.cancelled() => return,
     };
     match begun {
-        Ok(Ok((stream, Version::HTTP_2))) => http2(shared, stream, channel).await,
-        Ok(Ok((stream, _))) => http1(shared, stream, channel).await,
+        Ok(Ok((stream, Version::HTTP_2))) => Box::pin(http2(shared, stream, channel)).await,
+        Ok(Ok((stream, _))) => Box::pin(http1(shared, stream, channel)).await,
         // It left, or said nothing.
         Ok(Err(_)) | Err(_) => {}
     }

@@ -11,6 +11,7 @@
 //! for a short while.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::body::Stall;
-use crate::strict::inbox::{Heads, Inbox, Ready, Refused};
+use crate::strict::inbox::{BYTES_USUAL, Heads, Inbox, Ready, Refused};
 use crate::strict::{Limits, RawHead, Within};
 
 /// How long a closing connection waits for the client's last bytes.
@@ -122,9 +123,21 @@ where
 
     /// Receives into the inbox; ready with 0 when the client will send no more.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.inbox.is_resting() {
+            let mut room = [const { MaybeUninit::uninit() }; BYTES_USUAL];
+            let mut first = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, first.unfilled()))?;
+            self.inbox.take_in(first.filled());
+            return Poll::Ready(Ok(first.filled().len()));
+        }
         let mut room = ReadBuf::new(self.inbox.room());
-        ready!(Pin::new(&mut self.inner).poll_read(cx, room.unfilled()))?;
+        let polled = Pin::new(&mut self.inner).poll_read(cx, room.unfilled());
         let bytes = room.filled().len();
+        if polled.is_pending() {
+            // Whoever waits for a client holds nothing for it.
+            self.inbox.rest();
+        }
+        ready!(polled)?;
         self.inbox.received(bytes);
         Poll::Ready(Ok(bytes))
     }

@@ -1,6 +1,7 @@
 //! Adapters of the ports that need nothing but the machine: clocks, randomness, files and variables.
 
 mod events;
+mod open_files;
 mod self_made;
 mod surroundings;
 mod vault;
@@ -14,6 +15,7 @@ use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
+pub(crate) use open_files::allow_most;
 pub(crate) use surroundings::{FileSurroundings, read_config, system_authorities};
 pub(crate) use vault::FileVault;
 pub(crate) use watched::Watched;

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::adapter::{
-    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, read_config,
+    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most, read_config,
 };
 use crate::cli::ConfigFile;
 use crate::{Exit, log};
@@ -86,6 +86,17 @@ pub(crate) fn show(diagnostics: &[Diagnostic], text: &str) {
         writeln!(stderr, "{count} {} in the configuration", if count == 1 { "mistake" } else { "mistakes" });
 }
 
+/// Takes what the system allows, and says when it is less than the connections that are promised.
+fn remark_open_files(snapshot: &Snapshot) {
+    let (files, connections) = (allow_most(), snapshot.bounds.connections_max);
+    if files <= connections as u64 {
+        tracing::warn!(
+            "the process may open {files} files, and `bounds.connections_max` is {connections}: raise the one \
+             (`LimitNOFILE` of systemd, `ulimit -n` of shells) or lower the other"
+        );
+    }
+}
+
 /// A node: the gate, its listeners, and what is needed to reload it.
 pub(crate) struct Node {
     events: Arc<EventLog>,
@@ -120,6 +131,7 @@ impl Node {
         let form = log::Form::settle(snapshot.log);
         let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
         log::begin(form, events.lines());
+        remark_open_files(&snapshot);
         // Before anyone can learn that the node is up: an early SIGHUP would otherwise end it.
         let signals = Signals::begin().context("signals cannot be received")?;
         let ports = Ports {

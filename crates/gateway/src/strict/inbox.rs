@@ -7,8 +7,8 @@ use crate::proxy_protocol;
 
 use super::{Fault, Filter, Limits, RawHead, Step, Within};
 
-/// Bytes of a fresh inbox: most heads fit, and an idle connection costs no more.
-const BYTES_USUAL: usize = 4096;
+/// Bytes of an inbox that holds something: most heads fit. An idle connection has none.
+pub(crate) const BYTES_USUAL: usize = 4096;
 /// What an inbox may hold besides one head that is not whole yet.
 const BYTES_SPARE: usize = 4096;
 /// Bytes of a request line that are shown of a head that was refused.
@@ -82,7 +82,7 @@ impl Inbox {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             filter: Filter::new(limits),
-            buffer: vec![0; BYTES_USUAL],
+            buffer: Vec::new(),
             start: 0,
             end: 0,
             pass: 0,
@@ -132,9 +132,8 @@ impl Inbox {
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.start >= self.end {
             (self.start, self.end) = (0, 0);
-            if self.buffer.len() > BYTES_USUAL && self.filter.is_between() {
-                self.buffer = vec![0; BYTES_USUAL];
-                self.filled = Filled::Partly;
+            if self.buffer.len() > BYTES_USUAL {
+                self.rest();
             }
         } else if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -143,10 +142,31 @@ impl Inbox {
         if (self.end == self.buffer.len() || self.filled == Filled::Whole)
             && self.buffer.len() < self.bytes_max
         {
-            let bytes = self.buffer.len().saturating_mul(2).min(self.bytes_max);
+            let bytes = self.buffer.len().saturating_mul(2).max(BYTES_USUAL).min(self.bytes_max);
             self.buffer.resize(bytes, 0);
         }
         self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Whether there is no room: what is received first is received elsewhere.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Gives the room back while no message is under way.
+    pub(crate) fn rest(&mut self) {
+        if self.start >= self.end && self.filter.is_between() {
+            (self.start, self.end) = (0, 0);
+            (self.buffer, self.filled) = (Vec::new(), Filled::Partly);
+        }
+    }
+
+    /// These bytes were received elsewhere.
+    pub(crate) fn take_in(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.room().get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.received(bytes.len());
+        }
     }
 
     /// So many bytes were received into the room.

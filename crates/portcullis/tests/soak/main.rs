@@ -14,6 +14,7 @@
 
 mod certificates;
 mod chaos;
+mod connections;
 mod http2;
 mod load;
 mod reloads;

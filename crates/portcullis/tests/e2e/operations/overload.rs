@@ -180,3 +180,33 @@ async fn when_the_node_is_full_the_least_important_requests_are_refused_first() 
     under_way(0).await;
     assert_eq!(ask("low").await, "served");
 }
+
+#[tokio::test]
+async fn connections_that_dribble_keep_nobody_else_from_being_served() {
+    let stand = Stand::public("[bounds]\nconnections_per_prefix_max = 64\n").await;
+    let public = stand.gate.address("public");
+    let mut slow = Vec::new();
+    for at in 0..64 {
+        let mut connection = RawConnection::open_from(THERE, public).await;
+        let begun = [
+            "GET /echo HTTP/1.1\r\nHost: a\r\nX: ".to_owned(),
+            upload("/sink", "image/png", 1000),
+            upload("/sink", "text/plain", 1000),
+        ];
+        connection.send(&begun[at % 3]).await;
+        slow.push(connection);
+    }
+    eventually(DEADLINE, async || stand.metric("portcullis_connections").await >= 64).await;
+    for _ in 0..3 {
+        for connection in &mut slow {
+            connection.send("x").await;
+        }
+        let mut other = stand.raw().await;
+        for _ in 0..20 {
+            other.send("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert_eq!(other.read_answer().await.0.status, 200);
+        }
+    }
+    let mut one_more = RawConnection::open_from(THERE, public).await;
+    assert_ne!(one_more.read_to_end().await.1, Ending::StillOpen);
+}
