@@ -45,9 +45,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 const UNSENT_BYTES_MAX: usize = 64 << 10;
 /// Requests that a client may take back before we have looked at them.
 const UNSEEN_RESETS_MAX: usize = 20;
-/// Streams that the library resets for what a client sent there, for as long as a connection lives. The watch allows
-/// fewer at once; this is the bound for the patient.
-const STREAM_ERRORS_MAX: usize = 1_024;
+/// Streams that the library resets for what a client sent there, for as long as a connection lives. The watch counts them
+/// when they are said; this is the bound for what a client provokes in one go, before we have said anything.
+const STREAM_ERRORS_MAX: usize = 200;
 
 /// On what terms a connection is served.
 pub(crate) struct Terms {

@@ -89,6 +89,15 @@ impl Held {
         .await
     }
 
+    /// Whether nothing of it has grown.
+    pub(crate) fn is_no_more_than(&self, before: &Self) -> bool {
+        self.connections <= before.connections
+            && self.in_flight <= before.in_flight
+            && self.upstream_connections <= before.upstream_connections
+            && self.tasks <= before.tasks
+            && self.open_files <= before.open_files
+    }
+
     async fn now(gate: &Gate, client: &Client) -> Self {
         Self {
             connections: metric(gate, client, "portcullis_connections").await,
