@@ -2,12 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CipherSuite, ClientConfig, NamedGroup, ProtocolVersion, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, RootCertStore,
+    SignatureScheme,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -29,7 +34,7 @@ pub struct Offer {
 }
 
 /// What was agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
     /// The version.
     pub version: ProtocolVersion,
@@ -37,6 +42,8 @@ pub struct Agreed {
     pub suite: CipherSuite,
     /// The group of the key exchange.
     pub group: NamedGroup,
+    /// The answer of an OCSP responder that came with the certificate; empty without one.
+    pub stapled: Vec<u8>,
 }
 
 /// Shakes hands with a server that must show a certificate of `authority` for `name`.
@@ -50,25 +57,79 @@ pub async fn shake(
     let wanted = |list: &[CipherSuite], suite| list.is_empty() || list.contains(&suite);
     provider.cipher_suites.retain(|suite| wanted(&offer.suites, suite.suite()));
     provider.kx_groups.retain(|group| offer.groups.is_empty() || offer.groups.contains(&group.name()));
-    let connector = TlsConnector::from(Arc::new(config(provider, authority, offer)));
+    let verifier = Arc::new(Stapled::new(provider.clone(), authority));
+    let config = config(provider, Arc::clone(&verifier), offer);
+    let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let shaking = async { connector.connect(name, TcpStream::connect(address).await?).await };
     let stream = timeout(WAIT, shaking).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let session = stream.get_ref().1;
     let suite = session.negotiated_cipher_suite().expect("the handshake is over").suite();
     let group = session.negotiated_key_exchange_group().expect("no session was resumed").name();
-    Ok(Agreed { version: session.protocol_version().expect("the handshake is over"), suite, group })
+    let version = session.protocol_version().expect("the handshake is over");
+    let stapled = verifier.seen.lock().unwrap().clone();
+    Ok(Agreed { version, suite, group, stapled })
 }
 
-fn config(provider: CryptoProvider, authority: &Authority, offer: &Offer) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+fn config(provider: CryptoProvider, verifier: Arc<Stapled>, offer: &Offer) -> ClientConfig {
     let known = rustls::ALL_VERSIONS.iter().copied();
     let versions: Vec<_> =
         known.filter(|known| offer.versions.is_empty() || offer.versions.contains(&known.version)).collect();
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_protocol_versions(&versions).unwrap();
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = offer.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     config
+}
+
+/// The library's own judge of certificates, which also keeps what was stapled.
+#[derive(Debug)]
+struct Stapled {
+    judge: Arc<WebPkiServerVerifier>,
+    seen: Mutex<Vec<u8>>,
+}
+
+impl Stapled {
+    fn new(provider: CryptoProvider, authority: &Authority) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+        let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider));
+        Self { judge: judge.build().unwrap(), seen: Mutex::default() }
+    }
+}
+
+impl ServerCertVerifier for Stapled {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.seen.lock().unwrap() = ocsp.to_vec();
+        self.judge.verify_server_cert(leaf, between, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.judge.supported_verify_schemes()
+    }
 }

@@ -1,6 +1,7 @@
 //! Which certificate is shown, and what becomes of a new one.
 
-use portcullis_testkit::{Authority, Client, Gate, Signal, Speaks, Upstream, eventually};
+use portcullis_testkit::{Authority, Client, Gate, Offer, Signal, Speaks, Upstream, eventually, shake};
+use rustls::ProtocolVersion;
 
 use super::{Secure, speaking_tls};
 use crate::gate::{DEADLINE, EVERYTHING_PUBLIC, binary, config};
@@ -64,6 +65,18 @@ async fn a_new_certificate_is_taken_over_by_itself_and_a_broken_one_is_not() {
     std::fs::write(folder.join("cert.pem"), &credentials.certificate).unwrap();
     eventually(DEADLINE, async || answers(&next).await).await;
     assert!(!answers(&secure.authority).await);
+}
+
+#[tokio::test]
+async fn an_answer_of_the_authoritys_responder_is_stapled() {
+    let staple = b"an answer of a responder, in DER".to_vec();
+    let secure = Secure::with("", EVERYTHING_PUBLIC, |builder| builder.file("tls/cert.ocsp", staple.clone()));
+    let secure = secure.await;
+    for version in [ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3] {
+        let offer = Offer { versions: vec![version], ..Offer::default() };
+        let agreed = shake(secure.gate.address("public"), "shop.test", &secure.authority, &offer).await;
+        assert_eq!(agreed.unwrap().stapled, staple, "{version:?}");
+    }
 }
 
 #[tokio::test]
