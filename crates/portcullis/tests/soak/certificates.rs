@@ -49,20 +49,14 @@ async fn a_thousand_changes_of_certificate_fail_no_handshake() {
     assert_eq!(failures, Vec::<String>::new());
 }
 
-/// Puts another certificate and its key into one file's place, whole: a chain never meets another's key.
+/// Puts another certificate and its key into the place of the last ones.
 fn replace(gate: &Gate, authority: &Authority) {
     let folder = gate.folder().join("tls");
     let next = authority.certificate(&["127.0.0.1"]);
-    // Both names are one file, so that the two change in one step.
-    let both = folder.join("both.new");
-    std::fs::write(&both, format!("{}{}", next.certificate, next.key)).unwrap();
-    std::fs::set_permissions(&both, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    std::fs::rename(&both, folder.join("both")).unwrap();
-    for name in ["cert.pem", "key.pem"] {
-        let link = folder.join(name);
-        if !link.is_symlink() {
-            std::fs::remove_file(&link).unwrap();
-            std::os::unix::fs::symlink("both", &link).unwrap();
-        }
+    for (name, content) in [("key.pem", next.key), ("cert.pem", next.certificate)] {
+        let fresh = folder.join("fresh");
+        std::fs::write(&fresh, content).unwrap();
+        std::fs::set_permissions(&fresh, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::rename(&fresh, folder.join(name)).unwrap();
     }
 }
