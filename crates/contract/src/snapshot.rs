@@ -248,6 +248,8 @@ pub struct Upstream {
     pub servers: Vec<Uri>,
     /// How the servers whose scheme is `https` are known; `None` when there are none.
     pub tls: Option<UpstreamTls>,
+    /// The version of HTTP that the servers are asked over.
+    pub protocol: Protocol,
     /// Time to open a connection.
     pub connect_timeout: Duration,
     /// Idle connections kept per server.
@@ -260,6 +262,17 @@ pub struct Upstream {
     pub breaker: BreakerRule,
     /// Of a hundred safe requests, how many may be tried a second time; 0 switches retries off.
     pub retry_percent: u32,
+}
+
+/// The version of HTTP that servers are asked over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Over TLS what the server prefers; in the clear HTTP/1.1.
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// TLS to the servers of an upstream. Their certificates are always verified.

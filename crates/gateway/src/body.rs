@@ -141,8 +141,10 @@ pub(crate) struct Sending<B> {
     clock: Arc<dyn Clock>,
     bytes_max: u64,
     seen: u64,
-    stall_timeout: Duration,
-    pace: Pace,
+    /// The longest pause; `None` where the client may pause as it likes.
+    stall_timeout: Option<Duration>,
+    /// `None` where the client need not keep one.
+    pace: Option<Pace>,
     /// Since when the client is waited for, and until when.
     wait: Option<(Monotonic, Stall)>,
 }
@@ -156,34 +158,45 @@ impl<B> Sending<B> {
         bounds: &Bounds,
     ) -> Self {
         let (upload, clock, stall_timeout) =
-            (Arc::clone(upload), Arc::clone(clock), bounds.client_stall_timeout);
-        let pace = Pace::new(bounds.body_grace, bounds.body_rate_min);
+            (Arc::clone(upload), Arc::clone(clock), Some(bounds.client_stall_timeout));
+        let pace = Some(Pace::new(bounds.body_grace, bounds.body_rate_min));
         Self { inner, upload, clock, bytes_max, seen: 0, stall_timeout, pace, wait: None }
     }
 
     /// From now on the client must have sent at least so many bytes a second.
     pub(crate) fn at_least(&mut self, rate: u64) {
-        self.pace.bytes_per_second = rate;
+        if let Some(pace) = &mut self.pace {
+            pace.bytes_per_second = rate;
+        }
         self.waited();
+    }
+
+    /// The body is one side of a conversation: it keeps no pace, and pauses for at most so long.
+    pub(crate) fn converse(self, pause: Option<Duration>) -> Self {
+        Self { stall_timeout: pause, pace: None, ..self }
     }
 
     /// The client is not waited for any more.
     fn waited(&mut self) {
-        if let Some((since, _)) = self.wait.take() {
-            self.pace.waited(self.clock.monotonic().since(since));
+        if let Some((since, _)) = self.wait.take()
+            && let Some(pace) = &mut self.pace
+        {
+            pace.waited(self.clock.monotonic().since(since));
         }
     }
 
     /// Ready with what is wrong once the client was waited for too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let (clock, pace, seen) = (&self.clock, &self.pace, self.seen);
-        let patience = || self.stall_timeout.min(pace.left(seen));
-        let (_, stall) = self.wait.get_or_insert_with(|| (clock.monotonic(), Stall::new(Some(patience()))));
+        let left = || pace.as_ref().map(|pace| pace.left(seen));
+        let patience = || [self.stall_timeout, left()].into_iter().flatten().min();
+        let (_, stall) = self.wait.get_or_insert_with(|| (clock.monotonic(), Stall::new(patience())));
         let after = ready!(stall.poll(cx));
-        let (failure, error) = if after < self.stall_timeout {
-            (UploadFailure::Slow, BodyError::Slow(self.pace.bytes_per_second))
-        } else {
-            (UploadFailure::Stalled, BodyError::Stalled(after))
+        let (failure, error) = match &self.pace {
+            Some(pace) if self.stall_timeout.is_none_or(|stall| after < stall) => {
+                (UploadFailure::Slow, BodyError::Slow(pace.bytes_per_second))
+            }
+            _ => (UploadFailure::Stalled, BodyError::Stalled(after)),
         };
         self.upload.failed(failure);
         Poll::Ready(error)

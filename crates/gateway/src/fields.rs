@@ -2,7 +2,7 @@
 //!
 //! Trailers are no way around: some servers merge them into the head (RFC 9110 §6.5.1 leaves it to them).
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
 
 /// Fields of answers that belong to one connection (RFC 9110 §7.6.1), and those that only tell an attacker what to
@@ -96,6 +96,15 @@ pub(crate) fn is_unwanted(name: &str) -> bool {
     name.starts_with(OURS) || UNWANTED.contains(&name)
 }
 
+/// Whether this belongs to a call of gRPC: messages both ways at once, and the outcome in trailers.
+pub(crate) fn is_grpc(fields: &HeaderMap) -> bool {
+    const TYPE: &str = "application/grpc";
+    let said = fields.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let rest =
+        said.get(..TYPE.len()).filter(|start| start.eq_ignore_ascii_case(TYPE)).and(said.get(TYPE.len()..));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';', ' ']))
+}
+
 /// The fields that `Connection` names: they belong to this connection alone (RFC 9110 §7.6.1).
 pub(crate) fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
     let lines = fields.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
@@ -106,4 +115,26 @@ pub(crate) fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
 pub(crate) fn take_away(fields: &mut HeaderMap, is_bad: fn(&str) -> bool) {
     let bad: Vec<HeaderName> = fields.keys().filter(|name| is_bad(name.as_str())).cloned().collect();
     bad.into_iter().for_each(|name| drop(fields.remove(name)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_is_known_by_its_type_and_by_nothing_that_only_begins_alike() {
+        let is_grpc = |value: &str| {
+            let mut fields = HeaderMap::new();
+            fields.insert(CONTENT_TYPE, value.parse().unwrap());
+            super::is_grpc(&fields)
+        };
+        for grpc in ["application/grpc", "Application/gRPC", "application/grpc+proto", "application/grpc;a=b"]
+        {
+            assert!(is_grpc(grpc), "{grpc}");
+        }
+        for other in ["application/grpc-web", "application/grpcx", "application/json", "text/plain", ""] {
+            assert!(!is_grpc(other), "{other}");
+        }
+        assert!(!super::is_grpc(&HeaderMap::new()));
+    }
 }

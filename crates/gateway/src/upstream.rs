@@ -7,6 +7,7 @@ mod breaker;
 mod connections;
 mod connector;
 mod health;
+mod lanes;
 mod retry;
 mod tls;
 
@@ -15,9 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, header};
 use portcullis_contract::Snapshot;
-use portcullis_contract::snapshot::{Application, BreakerRule, Upstream, UpstreamTls};
+use portcullis_contract::snapshot::{Application, BreakerRule, Protocol, Upstream, UpstreamTls};
 use portcullis_model::{ApplicationName, Monotonic};
 
 use crate::body::{RequestBody, with_causes};
@@ -25,7 +26,8 @@ use crate::gate::Tellers;
 use breaker::{Breaker, Gap};
 pub(crate) use connections::Arriving;
 use connections::{AskError, Connections};
-use connector::Connector;
+use connector::{Connector, Offered};
+use lanes::{Lanes, Sent};
 pub(crate) use retry::RetryBudget;
 
 /// Largest head of an answer that is read from an upstream, in bytes; also the read buffer's bound per connection.
@@ -55,6 +57,7 @@ struct Address {
 struct ServerKey {
     address: Address,
     tls: Option<UpstreamTls>,
+    protocol: Protocol,
     connect_timeout: Duration,
     idle_connections_max: usize,
     idle_timeout: Duration,
@@ -77,6 +80,10 @@ pub(crate) struct Pool {
 pub(crate) struct Server {
     base: Uri,
     connections: Arc<Connections>,
+    /// `None` for a server that is never asked over HTTP/2.
+    lanes: Option<Arc<Lanes>>,
+    /// Whether the server chose HTTP/1.1 when it had the choice.
+    wants_http1: AtomicBool,
     circuit: Arc<Circuit>,
     healthy: AtomicBool,
 }
@@ -143,6 +150,7 @@ impl Upstreams {
         let key = ServerKey {
             address: address.clone(),
             tls: upstream.tls.clone().filter(|_| base.scheme_str() == Some("https")),
+            protocol: upstream.protocol,
             connect_timeout: upstream.connect_timeout,
             idle_connections_max: upstream.idle_connections_max,
             idle_timeout: upstream.idle_timeout,
@@ -221,18 +229,45 @@ impl Pool {
 
 impl Server {
     fn new(base: Uri, upstream: &Upstream, circuit: Arc<Circuit>, tellers: &Arc<Tellers>) -> Self {
-        let connector = Connector::new(&base, upstream, tellers);
-        let connections = Connections::new(connector, upstream);
-        Self { base, connections, circuit, healthy: AtomicBool::new(true) }
+        let connector = |offered| Connector::new(&base, upstream, offered, tellers);
+        let lanes = match (upstream.protocol, base.scheme_str()) {
+            (Protocol::Http2, _) => Some(connector(Offered::Http2)),
+            (Protocol::Auto, Some("https")) => Some(connector(Offered::Both)),
+            (Protocol::Auto | Protocol::Http1, _) => None,
+        };
+        let lanes = lanes.map(|connector| Lanes::new(connector, upstream.idle_timeout));
+        let connections = Connections::new(connector(Offered::Http1), upstream);
+        let (wants_http1, healthy) = (AtomicBool::new(false), AtomicBool::new(true));
+        Self { base, connections, lanes, wants_http1, circuit, healthy }
     }
 
     /// Sends a request over a connection to this server, and waits for the head of the answer.
     pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<Arriving>, Unanswered> {
+        let request = match self.lanes_for(&request) {
+            None => request,
+            Some(lanes) => match lanes.send(request).await? {
+                Sent::Answered(response) => return Ok(response),
+                Sent::WantsHttp1(request) => {
+                    self.wants_http1.store(true, Ordering::Relaxed);
+                    request
+                }
+            },
+        };
         self.connections.ask(request).await.map_err(|error| {
+            // Perhaps it is being replaced by one that speaks otherwise.
+            self.wants_http1.store(false, Ordering::Relaxed);
             let unreachable = matches!(error, AskError::Unreachable(_)) || tls::refused_late(&error);
             let how = if unreachable { NoAnswer::Unreachable } else { NoAnswer::Silent };
             Unanswered { how, why: with_causes(&error) }
         })
+    }
+
+    /// The connections for HTTP/2, when that is what the request goes over. Who asks for another protocol, as for
+    /// WebSockets, has to ask over HTTP/1.1 (RFC 9110 §7.8).
+    fn lanes_for(&self, request: &Request<RequestBody>) -> Option<&Arc<Lanes>> {
+        let upgrades =
+            || self.wants_http1.load(Ordering::Relaxed) || request.headers().contains_key(header::UPGRADE);
+        self.lanes.as_ref().filter(|lanes| lanes.is_the_only_way() || !upgrades())
     }
 
     /// The server answered a request. A health check says less: a server may answer it and nothing else.

@@ -5,9 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::sync::mpsc;
 
 /// The one body type of the testkit's client and upstream.
 pub type Payload = UnsyncBoxBody<Bytes, io::Error>;
@@ -48,6 +51,33 @@ pub fn pattern_chunk() -> Bytes {
 fn take(chunk: &Bytes, left: u64) -> Bytes {
     let length = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
     chunk.slice(..length)
+}
+
+/// A body whose pieces are sent one by one, as the test goes on.
+pub fn conversation() -> (Speaker, Payload) {
+    let (say, said) = mpsc::unbounded_channel();
+    let frames =
+        stream::unfold(said, |mut said| async move { said.recv().await.map(|frame| (Ok(frame), said)) });
+    (Speaker(say), StreamBody::new(frames).boxed_unsync())
+}
+
+/// Says what a [`conversation`] sends; dropping it ends the body.
+#[derive(Debug)]
+pub struct Speaker(mpsc::UnboundedSender<Frame<Bytes>>);
+
+impl Speaker {
+    /// Sends a piece, if anybody still listens.
+    pub fn say(&self, piece: impl Into<Bytes>) {
+        let _ = self.0.send(Frame::data(piece.into()));
+    }
+
+    /// Ends the body with these trailers.
+    pub fn end_with(self, trailers: &[(&'static str, &'static str)]) {
+        let fields = trailers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let _ = self.0.send(Frame::trailers(fields.collect()));
+    }
 }
 
 struct Pattern {

@@ -251,10 +251,25 @@ pub struct RawUpstream {
     task: AbortHandle,
 }
 
+/// How a server ends its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manners {
+    Good,
+    Bad,
+}
+
 impl RawUpstream {
     /// Starts a server that sends `answer` once it has read a request's head.
     pub async fn start(answer: impl Into<Vec<u8>>) -> Self {
-        let answer = answer.into();
+        Self::ending(answer.into(), Manners::Good).await
+    }
+
+    /// The same, and closes the connection at once, whatever is still to come: the rest of an upload meets a reset.
+    pub async fn start_abrupt(answer: impl Into<Vec<u8>>) -> Self {
+        Self::ending(answer.into(), Manners::Bad).await
+    }
+
+    async fn ending(answer: Vec<u8>, manners: Manners) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let task = tokio::spawn(async move {
@@ -264,6 +279,9 @@ impl RawUpstream {
                     let mut connection = RawConnection::around(stream);
                     connection.read_to(b"\r\n\r\n").await;
                     let _ = connection.try_send(answer).await;
+                    if manners == Manners::Bad {
+                        return;
+                    }
                     let _ = connection.stream.shutdown().await;
                     // Closing with unread bytes would be a reset, which may overtake the answer.
                     connection.read_to_end().await;

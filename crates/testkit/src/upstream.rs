@@ -5,6 +5,7 @@
 //! [`behaviour`].
 
 pub mod behaviour;
+mod grpc;
 mod script;
 mod seen;
 mod wire;
@@ -26,6 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::deadline::{WAIT, eventually, within};
 pub use seen::SeenRequest;
 
+/// Requests on one connection of HTTP/2 at a time, unless told otherwise.
+const STREAMS_MAX: u32 = 200;
 /// Large enough for every head that a test lets through the gate.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
@@ -41,8 +44,8 @@ pub struct Upstream {
 enum Spoken {
     /// HTTP/1.1 in the clear.
     Http1,
-    /// HTTP/2 in the clear, which the client must know (RFC 9113 §3.3).
-    Http2,
+    /// HTTP/2 in the clear, which the client must know (RFC 9113 §3.3), with so many requests on a connection.
+    Http2(u32),
     /// TLS; ALPN says what is spoken above it.
     Tls(TlsAcceptor),
 }
@@ -60,6 +63,8 @@ struct State {
     events: broadcast::Sender<String>,
     /// Cuts every open connection.
     cut: Notify,
+    /// Lets every connection of HTTP/2 end after its present requests.
+    retired: Notify,
 }
 
 impl Upstream {
@@ -70,7 +75,12 @@ impl Upstream {
 
     /// Starts a server that speaks HTTP/2 in the clear and nothing else.
     pub async fn start_http2() -> Self {
-        Self::speaking(Spoken::Http2).await
+        Self::speaking(Spoken::Http2(STREAMS_MAX)).await
+    }
+
+    /// The same with so many requests on a connection.
+    pub async fn start_http2_with(streams_max: u32) -> Self {
+        Self::speaking(Spoken::Http2(streams_max)).await
     }
 
     /// Starts a server that speaks TLS, and above it what ALPN says.
@@ -90,6 +100,7 @@ impl Upstream {
             aborted: AtomicU64::new(0),
             events: broadcast::channel(1024).0,
             cut: Notify::new(),
+            retired: Notify::new(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self { address, state, accepting }
@@ -158,6 +169,12 @@ impl Upstream {
         eventually(WAIT, cut).await;
     }
 
+    /// Tells every connection of HTTP/2 to end after its present requests, by GOAWAY: what a server that is replaced
+    /// does.
+    pub fn retire_connections(&self) {
+        self.state.retired.notify_waiters();
+    }
+
     /// Closes the port and every connection.
     pub async fn stop(&mut self) {
         self.accepting.abort();
@@ -197,12 +214,14 @@ async fn serve(stream: TcpStream, connection: u64, open: OpenConnection) {
     let served = async {
         match &state.spoken {
             Spoken::Http1 => speak_http1(&state, wire, control, connection).await,
-            Spoken::Http2 => speak_http2(&state, wire, control, connection).await,
+            Spoken::Http2(streams_max) => {
+                speak_http2(&state, wire, control, connection, *streams_max).await;
+            }
             Spoken::Tls(acceptor) => {
                 let Ok(secure) = acceptor.accept(wire).await else { return };
                 state.secured.fetch_add(1, Ordering::SeqCst);
                 if secure.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    speak_http2(&state, secure, control, connection).await;
+                    speak_http2(&state, secure, control, connection, STREAMS_MAX).await;
                 } else {
                     speak_http1(&state, secure, control, connection).await;
                 }
@@ -226,14 +245,25 @@ where
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn speak_http2<S>(state: &Arc<State>, stream: S, control: wire::Control, connection: u64)
-where
+async fn speak_http2<S>(
+    state: &Arc<State>,
+    stream: S,
+    control: wire::Control,
+    connection: u64,
+    streams_max: u32,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service =
         service_fn(|request| behaviour::answer(Arc::clone(state), control.clone(), connection, request));
-    let server = http2::Builder::new(TokioExecutor::new());
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server.max_concurrent_streams(streams_max);
+    let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = &mut serving => return,
+        () = state.retired.notified() => serving.as_mut().graceful_shutdown(),
+    }
+    let _ = serving.await;
 }
 
 /// Counts a connection as open for as long as it lives.

@@ -6,8 +6,8 @@ use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
 use crate::snapshot::{
-    Challenge, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind,
-    TlsVersion, UpstreamsOwn,
+    Challenge, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol, ProxyProtocol,
+    RouteKind, TlsVersion, UpstreamsOwn,
 };
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
@@ -107,6 +107,7 @@ choices! {
     LimitBy { AddressAndRoute = "address_and_route", Address = "address", ApiKey = "api_key" }
     OverLimit { Deny = "deny", Pass = "pass" }
     OnError { Deny = "deny", Allow = "allow" }
+    Protocol { Auto = "auto", Http1 = "http/1.1", Http2 = "h2" }
     TlsVersion {
         Tls12 = "1.2", Tls13 = "1.3";
         instead of "1.1": "write \"1.2\": older versions are broken, and not spoken here"

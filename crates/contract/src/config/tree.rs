@@ -32,7 +32,8 @@ use super::word::{AuthorityName, KeyHeader, LimitName, Owner, Sentence};
 use crate::diagnostic::Problems;
 use crate::path::PathPattern;
 use crate::snapshot::{
-    ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, ProxyProtocol, RouteKind,
+    ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol, ProxyProtocol,
+    RouteKind,
 };
 pub(crate) use acme::{Acme, ExternalAccount};
 pub(crate) use bounds::Bounds;
@@ -279,7 +280,10 @@ settings! {
     struct Upstream {
         /// Base addresses, scheme, host and port only. Requests go to them in turn. `https://` asks for TLS.
         servers: NonEmpty<ServerUrl> = required, example ["http://127.0.0.1:3000"];
-        /// Time to open a connection.
+        /// `h2` for HTTP/2, which `http://` servers must be known to speak, `http/1.1`, or `auto`: over `https://`
+        /// what the server prefers, over `http://` HTTP/1.1. gRPC needs HTTP/2.
+        protocol: Protocol = "auto", example "h2";
+        /// Time to open a connection, TLS included.
         connect_timeout: Duration = "5s", from "10ms" to "1m", example "2s";
         /// Idle connections kept for each server.
         idle_connections_max: usize = 64, from 0 to 10_000, example 16;
@@ -374,7 +378,8 @@ settings! {
         body_bytes_max: Size = "10MiB", from "0B" to "1024GiB", example "64KiB";
         /// Time until the application's answer must begin.
         response_timeout: Duration = "60s", from "10ms" to "1d", example "10s";
-        /// Longest pause within the application's answer; `none` for streams that may be silent.
+        /// Longest pause within the application's answer; `none` for streams that may be silent. In calls of gRPC, also
+        /// within what the client sends.
         idle_timeout: DurationOrNone = "60s", from "10ms" to "1d", example "none";
         /// How its requests are inspected.
         inspection: Inspection = {};

@@ -27,6 +27,7 @@ pub(crate) fn compiled(
     Some(Upstream {
         servers: declared.servers.value()?.values().map(|server| server.0.clone()).collect(),
         tls: tls?,
+        protocol: *declared.protocol.value()?,
         connect_timeout: *declared.connect_timeout.value()?,
         idle_connections_max: *declared.idle_connections_max.value()?,
         idle_timeout: *declared.idle_timeout.value()?,

@@ -15,6 +15,7 @@ use portcullis_contract::snapshot::{Mode, OnError};
 use portcullis_model::Stage;
 
 use crate::body::{RequestBody, Sending};
+use crate::fields;
 use crate::refusal::Refusal;
 use crate::stages::address::Client;
 use crate::stages::normalize::Request;
@@ -59,7 +60,7 @@ pub(crate) async fn look(
         let why = format!("{declared} bytes are declared, more than `body_bytes_max`");
         return Err(Refusal::body_too_large(why));
     }
-    let sending = sending(scope, incoming, target, story);
+    let sending = sending(scope, &request, incoming, target, story);
     let kind = kind::of(&request.headers);
     let looks = target.application.modes.inspection != Mode::Off && !sending.is_end_stream();
     if !looks || kind == Kind::Other {
@@ -91,9 +92,20 @@ pub(crate) async fn look(
     Ok(Inspected { request, body })
 }
 
-fn sending(scope: Scope<'_>, body: Incoming, target: &Target, story: &Story) -> Sending<Incoming> {
+fn sending(
+    scope: Scope<'_>,
+    request: &Request,
+    body: Incoming,
+    target: &Target,
+    story: &Story,
+) -> Sending<Incoming> {
     let (bytes_max, bounds) = (target.route.body_bytes_max, &scope.live.snapshot.bounds);
-    Sending::new(body, story.upload(), &scope.gate.tellers.clock, bytes_max, bounds)
+    let sending = Sending::new(body, story.upload(), &scope.gate.tellers.clock, bytes_max, bounds);
+    // In a call of gRPC either side may pause: one setting counts for both.
+    match fields::is_grpc(&request.headers) {
+        true => sending.converse(target.route.idle_timeout),
+        false => sending,
+    }
 }
 
 /// Refuses, unless inspection only observes: then the body goes on unseen.

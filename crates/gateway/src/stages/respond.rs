@@ -95,6 +95,7 @@ pub(crate) fn fit(
         (ours.map(|bytes| Answering::Ours(Some(bytes))), UpstreamsOwn::Keep)
     } else {
         strip(&mut head.headers);
+        announce_trailers(&mut head.headers);
         // The version of the upstream's connection says nothing about ours.
         head.version = http::Version::HTTP_11;
         (Response::from_parts(head, Answering::Theirs(body)), rules.headers.upstream)
@@ -154,6 +155,15 @@ fn strip(headers: &mut HeaderMap) {
     nominated.for_each(|name| drop(headers.remove(name)));
     fields::take_away(headers, fields::is_unwanted);
     keep_cookies_but_ours(headers);
+}
+
+/// Over HTTP/1.1 the HTTP library sends only trailers that the head has announced, which servers of gRPC need not do.
+fn announce_trailers(headers: &mut HeaderMap) {
+    const OUTCOME: HeaderValue =
+        HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
+    if fields::is_grpc(headers) && !headers.contains_key(header::TRAILER) {
+        headers.insert(header::TRAILER, OUTCOME);
+    }
 }
 
 /// An upstream that could set our cookies could log a visitor in as somebody else.

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::body::RequestBody;
 use crate::upstream::ANSWER_HEAD_BYTES_MAX;
 use crate::upstream::connector::Connector;
+use crate::upstream::lanes::Stream;
 
 /// How often idle connections are looked through.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
@@ -108,9 +109,10 @@ impl Connections {
         // own upload waiting. And what follows a 101 is not for us to drive.
         let needs_a_task = has_body || response.status() == StatusCode::SWITCHING_PROTOCOLS;
         response.map(|body| {
-            let mut arriving = Arriving { body, connection: Some(connection), home: Arc::clone(self) };
+            let over = Over::Own { connection: Some(connection), home: Arc::clone(self) };
+            let mut arriving = Arriving { body, over };
             arriving.give_back_when_finished();
-            if needs_a_task && let Some(connection) = arriving.connection.take() {
+            if needs_a_task && let Some(connection) = arriving.take_connection() {
                 tokio::spawn(Arc::clone(self).finish(connection));
             }
             arriving
@@ -219,15 +221,36 @@ impl Connection {
 /// The body of an answer, as it comes.
 pub(crate) struct Arriving {
     body: Incoming,
-    /// What brings it, until it is there.
-    connection: Option<Connection>,
-    home: Arc<Connections>,
+    over: Over,
+}
+
+/// What brings an answer.
+enum Over {
+    /// A connection of its own, until the answer is there.
+    Own { connection: Option<Connection>, home: Arc<Connections> },
+    /// A place on a connection that is shared, and driven by a task of its own.
+    Shared { _place: Stream },
 }
 
 impl Arriving {
+    /// An answer over a connection that is shared.
+    pub(crate) fn over_shared(body: Incoming, place: Stream) -> Self {
+        Self { body, over: Over::Shared { _place: place } }
+    }
+
     fn give_back_when_finished(&mut self) {
-        if let Some(connection) = self.connection.take_if(|connection| connection.is_finished()) {
-            self.home.give_back(connection);
+        if let Over::Own { connection, home } = &mut self.over
+            && let Some(connection) = connection.take_if(|connection| connection.is_finished())
+        {
+            home.give_back(connection);
+        }
+    }
+
+    /// Takes away the connection, so that somebody else drives it.
+    fn take_connection(&mut self) -> Option<Connection> {
+        match &mut self.over {
+            Over::Own { connection, .. } => connection.take(),
+            Over::Shared { .. } => None,
         }
     }
 }
@@ -241,7 +264,7 @@ impl Body for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        if let Some(connection) = &mut this.connection {
+        if let Over::Own { connection: Some(connection), .. } = &mut this.over {
             let _ = connection.drive(cx);
             this.give_back_when_finished();
         }

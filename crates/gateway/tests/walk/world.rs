@@ -18,8 +18,8 @@ use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
     Application, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen, LogForm, Mode,
-    Modes, OnError, OverLimit, PlainHttp, Priority, ProxyProtocol, Route, RouteKind, SecurityHeaders, Texts,
-    Upstream as UpstreamRule, UpstreamsOwn,
+    Modes, OnError, OverLimit, PlainHttp, Priority, Protocol, ProxyProtocol, Route, RouteKind,
+    SecurityHeaders, Texts, Upstream as UpstreamRule, UpstreamsOwn,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
@@ -192,6 +192,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         plain_http: PlainHttp::Allow,
         upstream: UpstreamRule {
             tls: None,
+            protocol: Protocol::Auto,
             servers: vec![upstream.url().trim_end_matches('/').parse().unwrap()],
             connect_timeout: second * 5,
             idle_connections_max: 8,

@@ -2,7 +2,7 @@
 //!
 //! | path | behaviour |
 //! | --- | --- |
-//! | `/echo`, and every path not below | JSON of what it saw: `method`, `target`, `headers`, `header_list`, `body`, `body_bytes`, `body_crc32`, `trailers` |
+//! | `/echo`, and every path not below | JSON of what it saw: `method`, `target`, `authority`, `headers`, `header_list`, `body`, `body_bytes`, `body_crc32`, `trailers` |
 //! | `/echo-trailers` | the same; the request's trailers come back as trailers too |
 //! | `/status/{n}` | status `n` with a stack trace in the body and headers that name the software |
 //! | `/bytes/{n}` | `n` pattern bytes with their length; `/chunked/{n}` without |
@@ -16,6 +16,8 @@
 //! | `/never` | never answers, though it reads the body |
 //! | `/early` | answers 200 before it reads the body; `/early/{n}` with status `n` |
 //! | `/trailers` | an answer with trailers (hyper sends them only to who said `TE: trailers`) |
+//! | `/grpc/echo` | each message comes back while the next is awaited; ends with `grpc-status: 0` and the request's trailers |
+//! | `/grpc/fail` | an answer of trailers only: `grpc-status: 7` in its head |
 //! | `/hop` | hop-by-hop fields, a field that `Connection` names, and fields that name the software |
 //! | `/headers?name=value&…` | sets those answer headers (no decoding; a name may repeat) |
 //! | `/big-headers/{n}` | `n` bytes of answer headers (65,536 without `n`) |
@@ -32,10 +34,10 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
-use super::State;
 use super::script::{Exchange, Step, events, scripted};
-use super::seen::{BEGIN_BYTES_MAX, Body, receive};
+use super::seen::{BEGIN_BYTES_MAX, Body, receive, target};
 use super::wire::Control;
+use super::{State, grpc};
 use crate::payload::{Payload, pattern, pattern_chunk, whole};
 
 /// What a stack trace in an answer contains: a test looks for it behind the gate.
@@ -73,6 +75,12 @@ pub(super) async fn answer(
         }
         exchange.end();
         return Err(io::Error::other("no answer, by script"));
+    }
+
+    if name == "grpc" {
+        let answer =
+            if first == Some("fail") { grpc::refusal() } else { grpc::echo(&state, number, incoming) };
+        return Ok(finish(exchange, &head.method, answer));
     }
 
     let body = receive(&state, number, incoming).await.map_err(io::Error::other)?;
@@ -218,7 +226,8 @@ fn echo(head: &http::request::Parts, body: &Body) -> Response<Payload> {
     };
     json_answer(&json!({
         "method": head.method.as_str(),
-        "target": head.uri.to_string(),
+        "target": target(&head.uri),
+        "authority": head.uri.authority().map(ToString::to_string),
         "headers": joined,
         "header_list": list,
         "body": std::str::from_utf8(&body.begin).ok().filter(|_| is_kept),

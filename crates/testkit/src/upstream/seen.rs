@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
@@ -23,6 +23,8 @@ pub struct SeenRequest {
     pub method: Method,
     /// Its target as hyper read it: path and query.
     pub target: String,
+    /// Whom it was for, in HTTP/2 (`:authority`).
+    pub authority: Option<String>,
     /// Its HTTP version.
     pub version: Version,
     /// Its header fields.
@@ -47,6 +49,11 @@ impl SeenRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// The target without what HTTP/2 says apart.
+pub(super) fn target(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| uri.to_string(), ToString::to_string)
 }
 
 /// The last requests, and how many there were.
@@ -76,7 +83,8 @@ impl Seen {
             number,
             connection,
             method: request.method().clone(),
-            target: request.uri().to_string(),
+            target: target(request.uri()),
+            authority: request.uri().authority().map(ToString::to_string),
             version: request.version(),
             headers: request.headers().clone(),
             body_bytes: 0,
@@ -87,7 +95,7 @@ impl Seen {
         number
     }
 
-    fn update(&mut self, number: u64, change: impl FnOnce(&mut SeenRequest)) {
+    pub(super) fn update(&mut self, number: u64, change: impl FnOnce(&mut SeenRequest)) {
         let first = self.requests.front().map_or(0, |request| request.number);
         let at = number.checked_sub(first).and_then(|at| usize::try_from(at).ok());
         if let Some(request) = at.and_then(|at| self.requests.get_mut(at)) {

@@ -1,8 +1,9 @@
 //! Bodies: large ones, too large ones, ones that never come whole, and the leave to send one.
 
-use portcullis_testkit::{Ending, pattern, pattern_crc32};
+use portcullis_testkit::{Ending, RawConnection, RawUpstream, pattern, pattern_crc32};
 
 use super::{Stand, brief};
+use crate::gate::EVERYTHING_PUBLIC;
 
 const LARGE: u64 = 64 << 20;
 
@@ -148,4 +149,25 @@ async fn a_client_that_leaves_within_its_body_is_one_event() {
     let events = stand.events(2).await;
     assert!(events.iter().all(|event| event["outcome"] != "answered"), "{events:#?}");
     assert!(stand.upstream.requests_seen().iter().all(|seen| !seen.is_whole));
+}
+
+#[tokio::test]
+async fn an_early_refusal_reaches_a_client_that_still_uploads() {
+    // The server refuses by the head and closes at once, so what is sent meanwhile meets a reset.
+    let refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large";
+    let upstream = RawUpstream::start_abrupt(refusal).await;
+    let listen = "[listen]\naddress = \"127.0.0.1:0\"\n[application.test]\nhosts = [\"*\"]\n";
+    let server = format!("[application.test.upstream]\nservers = [\"{}\"]\n", upstream.url());
+    let gate = crate::gate::start(&format!("{listen}{server}{EVERYTHING_PUBLIC}")).await;
+    for _ in 0..20 {
+        let mut uploading = RawConnection::open(gate.address("public")).await;
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 8000000\r\n\r\n";
+        uploading.send(head).await;
+        for _ in 0..20 {
+            // The gate may have answered and stopped listening, too.
+            let _ = uploading.try_send(vec![b'x'; 10_000]).await;
+        }
+        let (head, body) = uploading.read_answer().await;
+        assert_eq!((head.status, &*body), (413, &b"too large"[..]));
+    }
 }
