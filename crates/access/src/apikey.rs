@@ -66,6 +66,24 @@ pub struct KeyRing {
     // How long a look-up takes says something about the hash that was looked for. An attacker who does not
     // know the hash key cannot choose hashes, so what they measure is noise.
     by_hash: HashMap<KeyHash, ApiKey>,
+    by_name: HashMap<KeyName, KeyHash>,
+}
+
+impl ApiKey {
+    /// Whether it is good for an application.
+    pub fn is_for(&self, application: &ApplicationName) -> bool {
+        self.applications.is_empty() || self.applications.contains(application)
+    }
+
+    /// Who it stands for.
+    pub fn principal(&self) -> ApiKeyPrincipal {
+        ApiKeyPrincipal {
+            key: self.name.clone(),
+            owner: self.owner.clone(),
+            roles: self.roles.clone(),
+            permissions: self.permissions.clone(),
+        }
+    }
 }
 
 impl KeyRing {
@@ -73,10 +91,12 @@ impl KeyRing {
     /// with one hash the first counts.
     pub fn new(hash_key: Option<HashKey>, keys: Vec<ApiKey>) -> Self {
         let mut by_hash = HashMap::with_capacity(keys.len());
+        let mut by_name = HashMap::with_capacity(keys.len());
         for key in keys {
+            by_name.entry(key.name.clone()).or_insert(key.hash);
             by_hash.entry(key.hash).or_insert(key);
         }
-        Self { hash_key, by_hash }
+        Self { hash_key, by_hash, by_name }
     }
 
     /// Finds out who a presented key stands for, for one application at the wall clock's `now`. The form is
@@ -93,15 +113,15 @@ impl KeyRing {
         if key.expires.is_some_and(|expires| expires <= now) {
             return Err(KeyRefusal::Expired);
         }
-        if !key.applications.is_empty() && !key.applications.contains(application) {
+        if !key.is_for(application) {
             return Err(KeyRefusal::OtherApplication);
         }
-        Ok(ApiKeyPrincipal {
-            key: key.name.clone(),
-            owner: key.owner.clone(),
-            roles: key.roles.clone(),
-            permissions: key.permissions.clone(),
-        })
+        Ok(key.principal())
+    }
+
+    /// The key of that name, whether it is still good or not.
+    pub fn named(&self, name: &KeyName) -> Option<&ApiKey> {
+        self.by_hash.get(self.by_name.get(name)?)
     }
 
     /// How many keys are declared.

@@ -12,6 +12,7 @@ pub mod apikey;
 pub mod ban;
 pub mod demand;
 pub mod limit;
+pub mod origin;
 pub mod patterns;
 pub mod roles;
 pub mod shed;

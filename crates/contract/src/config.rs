@@ -18,6 +18,7 @@ mod keys;
 mod kind;
 mod nearest;
 mod node;
+mod origin;
 mod policy;
 mod reference;
 mod route;
@@ -33,6 +34,7 @@ mod time;
 mod tls;
 mod tree;
 mod upstream;
+mod websocket;
 mod word;
 
 use std::path::Path;

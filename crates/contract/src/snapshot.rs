@@ -7,6 +7,7 @@ mod acme;
 mod headers;
 mod https;
 mod tls;
+mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use https::PlainHttp;
 use crate::certificate::{Authorities, Identity};
 use crate::path::PathPattern;
 pub use tls::{Certificate, ClientAuthority, Origin, Tls, TlsVersion};
+pub use websocket::{Compression, MissingOrigin, Websocket};
 
 /// A valid configuration, ready to decide with.
 #[derive(Debug)]
@@ -170,6 +172,10 @@ pub struct Bounds {
     pub headers_max: usize,
     /// Bytes of the request target.
     pub target_bytes_max: usize,
+    /// Open WebSockets in all.
+    pub websockets_max: usize,
+    /// Open WebSockets per address prefix.
+    pub websockets_per_prefix_max: usize,
     /// Time to send a whole head; also how long an idle connection is kept.
     pub head_timeout: Duration,
     /// Longest pause of a client that sends a body or reads an answer.
@@ -384,6 +390,8 @@ pub struct Route {
     pub inspection: Inspection,
     /// The security headers of its answers.
     pub security_headers: Arc<SecurityHeaders>,
+    /// How it takes WebSockets; `None` when it does not.
+    pub websocket: Option<Websocket>,
     /// Largest request body, in bytes.
     pub body_bytes_max: u64,
     /// Time until the upstream's answer must begin.

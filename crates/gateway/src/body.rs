@@ -338,6 +338,11 @@ impl Told {
         Self { inner, story: Some(story), remaining: hint, stall: Stall::new(idle) }
     }
 
+    /// No body, and no story: it goes on elsewhere.
+    pub(crate) fn nothing() -> Self {
+        Self { inner: Answering::Ours(None), story: None, remaining: Some(0), stall: Stall::new(None) }
+    }
+
     fn delivered(&mut self, bytes: usize) {
         let Some(story) = &mut self.story else { return };
         story.sent(bytes as u64);

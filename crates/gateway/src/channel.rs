@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
+use crate::stages::accept::Admitted;
+
 /// One client connection, as its requests see it.
-#[derive(Debug)]
 pub(crate) struct Channel {
     /// The other end of the connection.
     pub(crate) peer: SocketAddr,
     /// What the handshake said; `None` in the clear.
     pub(crate) tls: Option<Secured>,
+    /// Its place among the open ones, which a WebSocket keeps when HTTP has ended.
+    pub(crate) _place: Option<Admitted>,
 }
 
 /// What is kept of a TLS handshake.

@@ -55,19 +55,23 @@ struct CutOff;
 pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
     let gate = &shared.gate;
     let admitted = Box::pin(peer::admit(&shared, &mut stream, peer)).await;
-    let Some((_admitted, peer)) = admitted else { return };
+    let Some((place, peer)) = admitted else { return };
     // A small answer must not wait for more to come.
     let _ = stream.set_nodelay(true);
     keep_little_unsent(&stream);
     if speaks == Speaks::Plain {
-        return Box::pin(plain(shared, stream, peer)).await;
+        let channel = Channel { peer, tls: None, _place: Some(place) };
+        return Box::pin(plain(shared, stream, channel)).await;
     }
     // Boxed, each of them: an idle connection holds what it speaks and not room for what it might have spoken.
     let secured = Box::pin(secure(&shared, stream)).await;
     match secured {
-        Ok(Secure::Plain(stream)) => Box::pin(plain(shared, stream, peer)).await,
+        Ok(Secure::Plain(stream)) => {
+            let channel = Channel { peer, tls: None, _place: Some(place) };
+            Box::pin(plain(shared, stream, channel)).await;
+        }
         Ok(Secure::Tls(Handshake { stream, secured, protocol })) => {
-            let channel = Channel { peer, tls: Some(secured) };
+            let channel = Channel { peer, tls: Some(secured), _place: Some(place) };
             if protocol.as_deref() == Some(HTTP2) {
                 Box::pin(http2(shared, stream, channel)).await;
             } else {
@@ -109,8 +113,7 @@ async fn secure(shared: &Shared, stream: TcpStream) -> io::Result<Secure> {
 }
 
 /// HTTP in the clear: HTTP/1.1, and HTTP/2 with prior knowledge where that is allowed.
-async fn plain(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    let channel = Channel { peer, tls: None };
+async fn plain(shared: Arc<Shared>, stream: TcpStream, channel: Channel) {
     let snapshot = shared.gate.snapshot();
     if !snapshot.listen.plain_http2 {
         return Box::pin(http1(shared, stream, channel)).await;
@@ -149,16 +152,21 @@ where
             }
             let answer = handle(Arc::clone(&shared), request, Arc::clone(&channel));
             async move {
-                let mut answer = answer.await.map(|told| InTurn::new(told, turn));
+                let answer = answer.await;
+                let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if switches {
+                    turn.switches();
+                }
+                let mut answer = answer.map(|told| InTurn::new(told, turn));
                 // What follows a switch of protocols is no request any more.
-                if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                if is_last && !switches {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(answer)
             }
         })
     };
-    let mut serving = pin!(http1_settings(&bounds).serve_connection(io, service));
+    let mut serving = pin!(http1_settings(&bounds).serve_connection(io, service).with_upgrades());
     let served = tokio::select! {
         served = serving.as_mut() => served,
         () = shared.stop.cancelled() => {

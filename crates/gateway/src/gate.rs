@@ -21,6 +21,7 @@ use crate::notices::Notices;
 use crate::stages::shed::InFlight;
 use crate::tls::{Acceptor, Tickets, TlsError};
 use crate::upstream::Upstreams;
+use crate::websocket::sockets::{Sockets, still};
 
 /// Slots of each limit table: 64 Ki subjects at 32 bytes each. More subjects than slots forget the quietest first.
 const LIMIT_SLOTS: usize = 1 << 16;
@@ -75,6 +76,7 @@ pub struct Gate {
     pub(crate) upstreams: Upstreams,
     pub(crate) budget: Arc<Budget>,
     pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) sockets: Arc<Sockets>,
     /// Turns for looking at large bodies: one for each core.
     pub(crate) scans: Arc<Semaphore>,
     stopping: AtomicBool,
@@ -163,6 +165,7 @@ impl Gate {
             upstreams,
             budget: Arc::default(),
             in_flight: Arc::default(),
+            sockets: Arc::default(),
             scans,
             stopping,
         })
@@ -204,7 +207,9 @@ impl Publish for Gate {
                 tracing::error!(%error, "the public listener closes every connection");
                 LiveTls::Broken
             });
-        self.live.store(Arc::new(Live { snapshot, pools, tls }));
+        let live = Arc::new(Live { snapshot, pools, tls });
+        let before = self.live.swap(Arc::clone(&live));
+        self.sockets.tell(|holder| still(holder, &before.snapshot, &live.snapshot).err());
         self.tellers.metrics.snapshots.inc();
     }
 }
@@ -224,6 +229,7 @@ impl Readiness for Gate {
 impl Exposition for Gate {
     fn text(&self) -> String {
         let active = self.memory.bans.active(self.tellers.clock.monotonic());
-        self.tellers.metrics.text(active as u64, self.budget.used_bytes())
+        let sockets = self.sockets.count() as u64;
+        self.tellers.metrics.text(active as u64, self.budget.used_bytes(), sockets)
     }
 }

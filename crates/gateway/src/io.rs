@@ -142,6 +142,19 @@ where
         Poll::Ready(Ok(bytes))
     }
 
+    /// Behind a switch to another protocol nothing is HTTP: what was held comes first, then whatever comes.
+    fn read_on(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let rest = self.inbox.behind();
+        if rest.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        }
+        let fitting = rest.get(..buf.remaining()).unwrap_or(rest);
+        buf.put_slice(fitting);
+        let gone = fitting.len();
+        self.inbox.behind_gone(gone);
+        Poll::Ready(Ok(()))
+    }
+
     /// A fault in a head is answered by us, and the library sees the input end. A fault in a body is an error
     /// for whoever reads it.
     fn refuse(&mut self, cx: &mut Context<'_>, refused: &Refused, within: Within) -> Poll<io::Result<()>> {
@@ -215,6 +228,9 @@ where
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.turns.is_switched() {
+            return this.read_on(cx, buf);
+        }
         let room = buf.remaining();
         loop {
             let heads = if this.turn == Whose::Theirs { Heads::Welcome } else { Heads::Wait };
@@ -341,6 +357,7 @@ pub(crate) struct Turns(Arc<Turning>);
 #[derive(Default)]
 struct Turning {
     answering: AtomicBool,
+    switched: AtomicBool,
     /// The head of the request that is being answered, until the service takes it: there is never more than
     /// one.
     head: Mutex<Option<RawHead>>,
@@ -359,10 +376,21 @@ impl Turns {
         !self.0.answering.load(Ordering::Acquire)
     }
 
+    fn is_switched(&self) -> bool {
+        self.0.switched.load(Ordering::Acquire)
+    }
+
     /// The service begins: the head as it came, and what must live as long as the answer.
     pub(crate) fn begin(&self) -> (Option<RawHead>, Turn) {
         let head = self.0.head.lock().unwrap_or_else(PoisonError::into_inner).take();
         (head, Turn(Arc::clone(&self.0)))
+    }
+}
+
+impl Turn {
+    /// The answer, which has not been sent yet, ends HTTP on this connection.
+    pub(crate) fn switches(&self) {
+        self.0.switched.store(true, Ordering::Release);
     }
 }
 

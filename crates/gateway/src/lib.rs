@@ -27,6 +27,7 @@ mod story;
 mod strict;
 mod tls;
 mod upstream;
+mod websocket;
 
 pub use gate::{Gate, GateError, NoWatch, Ports, StageWatch};
 pub use server::{Server, Stopped};

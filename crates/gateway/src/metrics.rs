@@ -32,6 +32,11 @@ pub(crate) struct StageLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct EndLabels {
+    by: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ApplicationLabels {
     application: String,
 }
@@ -94,6 +99,10 @@ pub(crate) struct Metrics {
     buffered_bytes: Gauge<u64, AtomicU64>,
     /// Bans in force, read when metrics are asked for.
     bans_active: Gauge<u64, AtomicU64>,
+    /// Open WebSockets, read when metrics are asked for.
+    websockets: Gauge<u64, AtomicU64>,
+    /// WebSockets that have ended, by who ended them.
+    websockets_ended: Family<EndLabels, Counter>,
 }
 
 impl Metrics {
@@ -145,6 +154,8 @@ impl Metrics {
             tasks: added(r, "runtime_tasks", "Tasks alive in the runtime"),
             buffered_bytes: added(r, "buffered_bytes", "Request body bytes held for inspection"),
             bans_active: added(r, "bans_active", "Address prefixes banned now"),
+            websockets: added(r, "websockets", "Open WebSockets"),
+            websockets_ended: added(r, "websockets_ended", "WebSockets that have ended, by who ended them"),
             registry: Mutex::new(registry),
         }
     }
@@ -157,9 +168,12 @@ impl Metrics {
         }
         let application = event.application.as_ref().map_or("-", |a| a.as_str()).to_owned();
         let route = event.route.as_ref().map_or("-", |r| r.as_str()).to_owned();
-        self.seconds
-            .get_or_create(&ApplicationLabels { application: application.clone() })
-            .observe(took.as_secs_f64());
+        // How long a WebSocket lasts says nothing of how fast anything is.
+        if event.websocket.is_none() {
+            self.seconds
+                .get_or_create(&ApplicationLabels { application: application.clone() })
+                .observe(took.as_secs_f64());
+        }
         let labels = RequestLabels {
             application,
             route,
@@ -170,6 +184,11 @@ impl Metrics {
         if matches!(event.outcome, Outcome::Refused | Outcome::Failed) {
             self.refusals.get_or_create(&StageLabels { stage: event.stage.as_str() }).inc();
         }
+    }
+
+    /// A WebSocket has ended.
+    pub(crate) fn websocket_ended(&self, by: &'static str) {
+        self.websockets_ended.get_or_create(&EndLabels { by }).inc();
     }
 
     /// An observing part would have refused.
@@ -206,12 +225,13 @@ impl Metrics {
     }
 
     /// All metrics in OpenMetrics text form.
-    pub(crate) fn text(&self, bans_active: u64, buffered_bytes: u64) -> String {
+    pub(crate) fn text(&self, bans_active: u64, buffered_bytes: u64, websockets: u64) -> String {
         if let Ok(handle) = tokio::runtime::Handle::try_current() {
             self.tasks.set(i64::try_from(handle.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
         }
         self.bans_active.set(bans_active);
         self.buffered_bytes.set(buffered_bytes);
+        self.websockets.set(websockets);
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Writing to a String cannot fail; an empty page would be the honest answer if it did.

@@ -122,6 +122,13 @@ impl Refusal {
         Self::new(StatusCode::NOT_IMPLEMENTED, Public::Method, Blame::Client, private)
     }
 
+    /// 426: a WebSocket of a version that nobody speaks (RFC 6455 §4.4).
+    pub(crate) fn upgrade_required(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, Public::Malformed, Blame::Client, private)
+            .with(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+            .with(http::header::UPGRADE, HeaderValue::from_static("websocket"))
+    }
+
     /// 404.
     pub(crate) fn not_found(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Public::NotFound, Blame::Client, private)
@@ -147,6 +154,11 @@ impl Refusal {
     /// 403: in the clear, where only HTTPS is wanted.
     pub(crate) fn plain_http(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, Public::PlainHttp, Blame::Client, private)
+    }
+
+    /// 403: a page of another origin.
+    pub(crate) fn other_origin(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Public::Forbidden, Blame::Client, private)
     }
 
     /// 403: suspicious text.

@@ -32,6 +32,7 @@ use crate::stages::accept::Connections;
 use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, suspicion};
 use crate::story::{Kind, Story};
 use crate::strict::inbox::Refused;
+use crate::websocket::Half;
 
 /// Pause after `accept` failed, usually because the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -171,18 +172,19 @@ pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> O
 /// the gate must stop. A panic in a stage ends here, and not the connection.
 pub(crate) async fn handle(
     shared: Arc<Shared>,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     channel: Arc<Channel>,
 ) -> Response<Told> {
     let gate = &shared.gate;
     let mut story = Story::begin(&gate.tellers, Kind::Request, channel.peer.ip());
     let live = gate.live();
+    let half = Half::of(&mut request, &channel);
     let (head, body) = request.into_parts();
     stages::introduce(&head, &mut story);
     let mut known = Known::of(&head);
     let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
     let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut known, &mut story));
-    let reply = match AssertUnwindSafe(walk).catch_unwind().await {
+    let mut reply = match AssertUnwindSafe(walk).catch_unwind().await {
         Ok(Ok(reply)) => reply,
         Ok(Err(refusal)) => refuse(scope, &refusal, &known, &mut story),
         Err(_panic) => {
@@ -191,7 +193,20 @@ pub(crate) async fn handle(
             refuse(scope, &refusal, &known, &mut story)
         }
     };
-    reply.told_by(story)
+    let Some(half) = half else { return reply.told_by(story) };
+    match reply.switch.take() {
+        Some(switch) => {
+            let answer = reply.begun_by(&mut story);
+            shared.tasks.spawn(switch.run(Arc::clone(&shared), half, story));
+            answer
+        }
+        None => {
+            // Who asks for a WebSocket may have sent its first frames already: nobody may read them as a request.
+            reply.closing();
+            shared.tasks.spawn(half.hang_up(shared.cut.clone()));
+            reply.told_by(story)
+        }
+    }
 }
 
 /// The one place where a refusal becomes an answer, is told, and counts towards a ban.

@@ -5,18 +5,18 @@
 //! when it is dropped, see [`crate::story`]).
 
 pub(crate) mod accept;
-mod address;
+pub(crate) mod address;
 mod authenticate;
-mod authorize;
+pub(crate) mod authorize;
 mod flood;
 mod forward;
 mod inspect_body;
 mod inspect_head;
 mod limit;
-mod normalize;
+pub(crate) mod normalize;
 mod record;
 mod respond;
-mod route;
+pub(crate) mod route;
 pub(crate) mod shed;
 pub(crate) mod suspicion;
 
@@ -76,12 +76,12 @@ pub(crate) async fn walk(
     let client = address::locate(scope, &arrived, story)?;
     known.scheme = client.scheme;
     flood::take(scope, &client, story)?;
-    let request = normalize::read_once(scope, arrived, story)?;
+    let mut request = normalize::read_once(scope, arrived, story)?;
     if let Some(proof) = scope.gate.authority.http_proof(&request.method, &request.path.wire) {
         story.note("a certificate authority's question was answered");
         return Ok(refused(proof, &request.method, None));
     }
-    let target = match route::find(scope, &client, &request, story)? {
+    let target = match route::find(scope, &client, &mut request, story)? {
         Found::Route(target) => known.target.insert(target),
         Found::Elsewhere(elsewhere) => return Ok(respond::lead(scope, elsewhere, known, story)),
     };
@@ -89,7 +89,7 @@ pub(crate) async fn walk(
     inspect_head::look(scope, &request, target, story)?;
     let principal = authenticate::identify(scope, &request, target, story)?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
-    let permit = authorize::judge(scope, &request, target, principal, story)?;
+    let permit = authorize::judge(scope, &client, &request, target, principal, story)?;
     let inspected = inspect_body::look(scope, request, &client, target, story).await?;
     let recorded = record::intend(&permit, story)?;
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;

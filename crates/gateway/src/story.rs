@@ -12,6 +12,7 @@ use http::{StatusCode, Version};
 use portcullis_model::event::EVENT_VERSION;
 use portcullis_model::{
     ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, RouteName, Stage, Verdict,
+    WebsocketEnd,
 };
 
 use crate::body::Upload;
@@ -71,6 +72,7 @@ impl Story {
             bytes_out: 0,
             duration_us: 0,
             upstream_us: None,
+            websocket: None,
         };
         Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)), place: None }
     }
@@ -219,6 +221,20 @@ impl Story {
         self.event.outcome = Outcome::UpstreamBroke;
         self.event.blame = Some(Blame::Upstream);
         self.event.reason = Some(bounded(why, DETAIL_BYTES_MAX));
+    }
+
+    /// The WebSocket that the request opened has ended.
+    pub(crate) fn websocket_ended(
+        &mut self,
+        outcome: Outcome,
+        blame: Option<Blame>,
+        why: &str,
+        end: WebsocketEnd,
+    ) {
+        self.event.outcome = outcome;
+        self.event.blame = blame;
+        self.event.reason = Some(bounded(why, DETAIL_BYTES_MAX));
+        self.event.websocket = Some(end);
     }
 
     /// Body bytes were handed to the client's connection.

@@ -130,4 +130,21 @@ pub struct RequestEvent {
     /// From asking the upstream to its answer's head, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_us: Option<u64>,
+    /// How the WebSocket ended that the request opened. The bytes are then those of its frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebsocketEnd>,
+}
+
+/// How a WebSocket ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WebsocketEnd {
+    /// Who ended it: `client`, `upstream` or `gate`.
+    pub ended_by: &'static str,
+    /// The code of the first Close, whoever sent it; absent when there was none, or none in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_code: Option<u16>,
+    /// Messages that the client sent.
+    pub messages_in: u64,
+    /// Messages that it was sent.
+    pub messages_out: u64,
 }

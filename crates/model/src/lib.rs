@@ -11,7 +11,7 @@ pub mod principal;
 pub mod stage;
 pub mod time;
 
-pub use event::{Decision, Outcome, RequestEvent, Verdict};
+pub use event::{Decision, Outcome, RequestEvent, Verdict, WebsocketEnd};
 pub use name::{ApplicationName, KeyName, NameError, RequestId, RoleName, RouteName};
 pub use permission::{Permission, PermissionError, Permissions};
 pub use prefix::Prefix;

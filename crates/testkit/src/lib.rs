@@ -23,6 +23,7 @@ pub mod process;
 pub mod raw;
 pub mod recorder;
 pub mod upstream;
+pub mod websocket;
 
 pub use acme::{AcmeServer, Fault, Resolution};
 pub use authority::{Authority, Credentials};
@@ -31,6 +32,7 @@ pub use deadline::{WAIT, eventually, within};
 pub use handshake::{Agreed, Offer, shake};
 pub use payload::{Payload, Speaker, conversation, pattern, pattern_crc32};
 pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
-pub use raw::{Ending, RawConnection, RawHead, RawUpstream};
+pub use raw::{Ending, RawConnection, RawHead, RawServer, RawUpstream};
 pub use recorder::Recorder;
 pub use upstream::{SeenRequest, Upstream};
+pub use websocket::{Websocket, WebsocketUpstream};

@@ -119,6 +119,11 @@ impl RawConnection {
         RawHead::parse(self.read_to(b"\r\n\r\n").await)
     }
 
+    /// Reads a request's head as text, with its empty line; what follows is kept.
+    pub async fn read_request(&mut self) -> String {
+        self.read_to(b"\r\n\r\n").await
+    }
+
     /// Reads exactly `length` bytes.
     pub async fn read_exact(&mut self, length: usize) -> Vec<u8> {
         while self.kept.len() < length {
@@ -240,6 +245,28 @@ impl RawConnection {
 
     async fn receive(&mut self) -> io::Result<usize> {
         timeout(self.deadline, self.stream.read_buf(&mut self.kept)).await?
+    }
+}
+
+/// A server whose connections the test answers itself, one after the other.
+#[derive(Debug)]
+pub struct RawServer(TcpListener);
+
+impl RawServer {
+    /// Listens on a free port of 127.0.0.1.
+    pub async fn start() -> Self {
+        Self(TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port"))
+    }
+
+    /// Its base address, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().expect("a bound port"))
+    }
+
+    /// The next connection; panics when none comes.
+    pub async fn accept(&self) -> RawConnection {
+        let accepted = timeout(WAIT, self.0.accept()).await.expect("a connection comes");
+        RawConnection::around(accepted.expect("a connection").0)
     }
 }
 

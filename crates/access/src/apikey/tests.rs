@@ -267,3 +267,10 @@ fn debug_output_hides_every_secret() {
     assert_eq!(format!("{:?}", ring()), "KeyRing { keys: 2, .. }");
     assert!(!format!("{:?}", generate(&[7; 32])).contains("pcl_"));
 }
+
+#[test]
+fn a_key_is_found_by_its_name_also_when_it_has_ended() {
+    let ring = ring();
+    let named = |name| ring.named(&KeyName::parse(name).unwrap()).map(|key| key.principal().owner);
+    assert_eq!((named("ci").as_deref(), named("nobody")), (Some("ann"), None));
+}

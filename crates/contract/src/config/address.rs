@@ -107,8 +107,9 @@ impl Text for ServerUrl {
             "http" | "https" => {}
             "ws" | "wss" => {
                 let wrong = Wrong::new(format!("the scheme {} is not for servers", quoted(scheme)));
-                return Err(wrong
-                    .help(format!("write \"{plain}\"; WebSockets are not in this version of Portcullis")));
+                return Err(wrong.help(format!(
+                    "write \"{plain}\", and a section `websocket` in the routes that take WebSockets"
+                )));
             }
             _ => {
                 let wrong = Wrong::new(format!("the scheme {} is not known", quoted(scheme)));

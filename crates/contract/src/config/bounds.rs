@@ -28,6 +28,14 @@ pub(crate) fn bounds(config: &Config, problems: &mut Problems) -> Option<Bounds>
         };
         problems.add(Problem::at(place, message).help("lower this one or raise the other"));
     }
+    if let (Some(all), Some(each)) =
+        (bounds.websockets_max.value(), bounds.websockets_per_prefix_max.written())
+        && *each.0 > *all
+    {
+        let message =
+            format!("{} WebSockets for one client are more than `websockets_max`, {all}, for all", each.0);
+        problems.add(Problem::at(each.1, message).help("lower this one or raise the other"));
+    }
     Some(Bounds {
         connections_max: *bounds.connections_max.value()?,
         connections_per_prefix_max: *bounds.connections_per_prefix_max.value()?,
@@ -37,6 +45,8 @@ pub(crate) fn bounds(config: &Config, problems: &mut Problems) -> Option<Bounds>
         head_bytes_max: bytes(&bounds.head_bytes_max)?,
         headers_max: *bounds.headers_max.value()?,
         target_bytes_max: bytes(&bounds.target_bytes_max)?,
+        websockets_max: *bounds.websockets_max.value()?,
+        websockets_per_prefix_max: *bounds.websockets_per_prefix_max.value()?,
         head_timeout: *bounds.head_timeout.value()?,
         client_stall_timeout: *bounds.client_stall_timeout.value()?,
         body_rate_min: bounds.body_rate_min.value()?.0,

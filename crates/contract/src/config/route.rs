@@ -77,6 +77,7 @@ impl<'c> Routes<'c> {
         let demand = self.demand(route, place, problems);
         let client_authority = self.authorities.of(&route.client_certificate, problems);
         let limits = route_limits(route, demand.as_ref(), limits, problems);
+        let websocket = super::websocket::of(route, problems);
         let inspection =
             route.inspection.value().and_then(|declared| self.inspection(declared, route, problems));
         let headers =
@@ -92,6 +93,7 @@ impl<'c> Routes<'c> {
             inspection: inspection?,
             security_headers: Arc::new(headers?),
             priority: *route.priority.value()?,
+            websocket: websocket?,
             body_bytes_max: route.body_bytes_max.value()?.0,
             response_timeout: *route.response_timeout.value()?,
             idle_timeout: route.idle_timeout.value()?.0,

@@ -9,6 +9,7 @@ mod bounds;
 mod headers;
 mod tls;
 mod upstream_tls;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -39,6 +40,7 @@ pub(crate) use acme::{Acme, ExternalAccount};
 pub(crate) use bounds::Bounds;
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;
+pub(crate) use websocket::Websocket;
 
 settings! {
     /// The whole configuration. Unknown keys are refused, relative paths count from the folder of the file, and
@@ -385,6 +387,8 @@ settings! {
         inspection: Inspection = {};
         /// What its security headers are, where that is not what the application says.
         security_headers: RouteSecurityHeaders = optional;
+        /// Whether and how it takes WebSockets.
+        websocket: Websocket = optional;
     }
     later {
         "audit" => "for now, the log on standard error is the record",

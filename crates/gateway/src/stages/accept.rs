@@ -148,6 +148,8 @@ pub(crate) mod tests {
             requests_max: 1,
             headers_max: 1,
             target_bytes_max: 1,
+            websockets_max: 0,
+            websockets_per_prefix_max: 0,
             head_timeout: Duration::ZERO,
             client_stall_timeout: Duration::ZERO,
             body_rate_min: 1,

@@ -11,10 +11,12 @@ use portcullis_model::{Principal, Stage};
 use crate::channel::ClientCertificate;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
+use crate::stages::address::Client;
 use crate::stages::authenticate::Identified;
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::story::Story;
+use crate::websocket;
 
 /// Leave to forward one request, and on whose behalf.
 #[must_use]
@@ -38,6 +40,7 @@ impl Permit {
 /// Judges the principal by the route's demand.
 pub(crate) fn judge(
     scope: Scope<'_>,
+    client: &Client,
     request: &Request,
     target: &Target,
     who: Identified,
@@ -45,14 +48,15 @@ pub(crate) fn judge(
 ) -> Result<Permit, Refusal> {
     story.enter(Stage::Authorize);
     let Identified { principal, carried_by } = who;
-    let certificate = certificate(scope, request, target);
+    let certificate = certificate(scope, request, target).map_err(Refusal::forbidden);
+    let page = || websocket::may_open(client, request, target, &principal);
     let refusal = match judge_demand(&principal, &target.route.demand) {
-        Judgement::Allowed => match certificate {
+        Judgement::Allowed => match certificate.and_then(|subject| page().map(|()| subject)) {
             Ok(subject) => {
                 story.pass(subject.map_or_else(String::new, |s| format!("client certificate `{s}`")));
                 return Ok(Permit { principal, carried_by });
             }
-            Err(why) => Refusal::forbidden(why),
+            Err(refusal) => refusal,
         },
         Judgement::Unauthenticated => {
             Refusal::unauthorized("the route is not public and no credential was given")

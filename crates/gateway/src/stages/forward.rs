@@ -24,11 +24,15 @@ use crate::stages::record::Recorded;
 use crate::stages::route::Target;
 use crate::story::Story;
 use crate::upstream::{Arriving, Attempt, NoAnswer, Server, Unanswered};
+use crate::websocket::handshake::Expected;
+use crate::websocket::{self, Switch};
 
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
     pub(crate) response: Response<Arriving>,
     pub(crate) method: Method,
+    /// The WebSocket that it opens.
+    pub(crate) switch: Option<Box<Switch>>,
 }
 
 /// What is sent, apart from the server's address.
@@ -36,6 +40,8 @@ struct Outbound {
     method: Method,
     path_and_query: String,
     headers: HeaderMap,
+    /// What it must be answered to become a WebSocket.
+    expected: Option<Expected>,
 }
 
 /// Sends the request and waits for the head of the answer.
@@ -53,6 +59,7 @@ pub(crate) async fn send(
     let pool = scope.live.pools.of(&target.application.name);
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
+    let entered = websocket::enter(scope, client, &request, target, &permit)?;
     let outbound = outbound(request, client, &permit, story);
     let clock = &scope.gate.tellers.clock;
     let began = clock.monotonic();
@@ -73,9 +80,15 @@ pub(crate) async fn send(
     }
     let took = clock.monotonic().since(began);
     story.upstream_took(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-    let response = asked.map_err(|failure| failure.refusal)?;
+    let mut response = asked.map_err(|failure| failure.refusal)?;
     story.pass(response.status().as_str());
-    Ok(Answer { response, method: outbound.method })
+    let switch = match (entered, &outbound.expected) {
+        (Some(entered), Some(expected)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Some(entered.switch(expected, &mut response, target).await?)
+        }
+        _ => None,
+    };
+    Ok(Answer { response, method: outbound.method, switch })
 }
 
 /// A request that got no answer.
@@ -128,7 +141,7 @@ async fn ask(
     let failure = match asked {
         Some(Ok(response)) => {
             attempt.succeeded(now);
-            return if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return if response.status() == StatusCode::SWITCHING_PROTOCOLS && outbound.expected.is_none() {
                 Err(switched())
             } else {
                 Ok(response)
@@ -184,14 +197,14 @@ fn no_body() -> RequestBody {
 /// The request as the upstream gets it: our credentials removed, the verified identity added.
 fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -> Outbound {
     let path_and_query = request.path_and_query();
-    let Request { method, host_header, trailers, mut headers, channel, .. } = request;
+    let Request { method, host_header, trailers, opening, mut headers, channel, .. } = request;
     let peer = channel.peer.ip().to_canonical();
     for name in permit.carried_by() {
         headers.remove(name);
     }
     let host = host_header.clone();
     headers.insert(header::HOST, host_header);
-    if trailers == Trailers::Taken {
+    if trailers == Trailers::Taken && opening.is_none() {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     let hops = if client.address == peer {
@@ -209,7 +222,12 @@ fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -
         put(&mut headers, "x-portcullis-roles", roles.join(","));
         put(&mut headers, "x-portcullis-permissions", key.permissions.to_string());
     }
-    Outbound { method, path_and_query, headers }
+    let expected = opening.map(|opening| {
+        let mut random = [0; 16];
+        story.tellers().entropy.fill(&mut random);
+        opening.ask(&mut headers, random)
+    });
+    Outbound { method, path_and_query, headers, expected }
 }
 
 fn put(headers: &mut HeaderMap, name: &'static str, value: impl AsRef<[u8]>) {

@@ -20,6 +20,7 @@ use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::story::Story;
 use crate::strict::h2::head::{self as h2, Transport};
+use crate::websocket::handshake::{self, Asked, Opening};
 
 /// Methods that the gate passes on. TRACE and CONNECT are never wanted behind a gate.
 const METHODS: [Method; 7] =
@@ -61,6 +62,10 @@ pub(crate) struct Request {
     pub(crate) host_header: HeaderValue,
     /// Whether the client takes trailers (RFC 9110 §10.1.4).
     pub(crate) trailers: Trailers,
+    /// Whether it asks for a WebSocket.
+    pub(crate) asked: Asked,
+    /// The WebSocket that it asks for, where its route takes one.
+    pub(crate) opening: Option<Opening>,
     /// The end-to-end headers.
     pub(crate) headers: HeaderMap,
     /// Taken out by `inspect_body`.
@@ -117,12 +122,14 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
     let mut headers = head.headers;
     let trailers = if lists(&headers, &header::TE, "trailers") { Trailers::Taken } else { Trailers::Dropped };
+    let asked = handshake::asked(head.version, &headers);
     strip(&mut headers);
     trace(&mut headers, story);
     story.pass("");
     let query = head.uri.query().map(Into::into);
     let (method, body) = (head.method, Some(body));
-    Ok(Request { method, path, query, host, host_header, trailers, headers, body, channel })
+    let opening = None;
+    Ok(Request { method, path, query, host, host_header, trailers, asked, opening, headers, body, channel })
 }
 
 fn transport(channel: &Channel) -> Transport {

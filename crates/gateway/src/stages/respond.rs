@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use portcullis_contract::snapshot::{Application, SecurityHeaders, UpstreamsOwn};
 use portcullis_model::Stage;
 
@@ -23,12 +23,15 @@ use crate::stages::limit::Limited;
 use crate::stages::route::{Elsewhere, Target};
 use crate::stages::{Known, Scope};
 use crate::story::Story;
+use crate::websocket::Switch;
 use headers::Https;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An answer on its way to the client; the Story goes into its body.
 pub(crate) struct Reply {
+    /// The WebSocket that it opens, whose end is then the story's.
+    pub(crate) switch: Option<Box<Switch>>,
     response: Response<Answering>,
     silent: Silent,
     idle: Option<Duration>,
@@ -82,7 +85,7 @@ pub(crate) fn fit(
     story: &mut Story,
 ) -> Reply {
     story.enter(Stage::Respond);
-    let Answer { response, method } = answer;
+    let Answer { response, method, switch } = answer;
     let (mut head, body) = response.into_parts();
     let form = scope.form.on(target.route.kind);
     let rules = Rules { headers: &target.route.security_headers, https: https(scope, scheme, story) };
@@ -102,9 +105,12 @@ pub(crate) fn fit(
     };
     rules.put(response.headers_mut(), own);
     response.headers_mut().extend(limited.headers());
+    if let Some(switch) = &switch {
+        switch.answer(response.headers_mut());
+    }
     story.pass("");
     let silent = if is_silent(&method, response.status()) { Silent::Yes } else { Silent::No };
-    Reply { response, silent, idle: target.route.idle_timeout }
+    Reply { switch, response, silent, idle: target.route.idle_timeout }
 }
 
 /// The answer that leads a request elsewhere.
@@ -122,16 +128,14 @@ pub(crate) fn refused(mut response: Response<Bytes>, method: &Method, rules: Opt
         rules.put(response.headers_mut(), UpstreamsOwn::Keep);
     }
     let silent = if is_silent(method, response.status()) { Silent::Yes } else { Silent::No };
-    Reply { response: response.map(|bytes| Answering::Ours(Some(bytes))), silent, idle: None }
+    let response = response.map(|bytes| Answering::Ours(Some(bytes)));
+    Reply { switch: None, response, silent, idle: None }
 }
 
 impl Reply {
     /// The answer as it is sent; the story ends with it.
     pub(crate) fn told_by(self, mut story: Story) -> Response<Told> {
-        let (mut head, body) = self.response.into_parts();
-        if let Ok(id) = HeaderValue::from_bytes(&story.id().to_hex()) {
-            head.headers.insert(REQUEST_ID, id);
-        }
+        let (mut head, body) = head(self.response, &mut story);
         // RFC 9110 §9.3.2. The HTTP/1 library leaves a body of ours out by itself, the HTTP/2 library does not.
         let body = match body {
             Answering::Ours(Some(bytes)) if self.silent == Silent::Yes && !bytes.is_empty() => {
@@ -140,9 +144,28 @@ impl Reply {
             }
             body => body,
         };
-        story.answering(head.status);
         Response::from_parts(head, Told::new(body, story, self.silent, self.idle))
     }
+
+    /// The head alone: the story goes on.
+    pub(crate) fn begun_by(self, story: &mut Story) -> Response<Told> {
+        let (head, _) = head(self.response, story);
+        Response::from_parts(head, Told::nothing())
+    }
+
+    /// Ends the connection with this answer.
+    pub(crate) fn closing(&mut self) {
+        self.response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+fn head(response: Response<Answering>, story: &mut Story) -> (response::Parts, Answering) {
+    let (mut head, body) = response.into_parts();
+    if let Ok(id) = HeaderValue::from_bytes(&story.id().to_hex()) {
+        head.headers.insert(REQUEST_ID, id);
+    }
+    story.answering(head.status);
+    (head, body)
 }
 
 /// RFC 9110 §6.4.1: no body follows these heads.

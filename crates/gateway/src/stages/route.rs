@@ -2,7 +2,8 @@
 //!
 //! Reads scheme, host, path and method. What came over plain HTTP is led to HTTPS or refused, as the application says,
 //! before anything else is looked at. The most specific path decides, and among routes of that path the method; a
-//! broader route never answers for a method that the narrower one does not name. Answers 301, 308, 403, 404 or 405.
+//! broader route never answers for a method that the narrower one does not name. Where the route takes WebSockets, the
+//! handshake is read here. Answers 301, 308, 403, 404 or 405, and 400 or 426 to a handshake that is none.
 
 mod https;
 
@@ -19,6 +20,7 @@ use crate::stages::Scope;
 use crate::stages::address::{Client, Scheme};
 use crate::stages::normalize::Request;
 use crate::story::Story;
+use crate::websocket::{self, handshake::Asked};
 
 /// Where a request goes.
 pub(crate) struct Target {
@@ -38,7 +40,7 @@ pub(crate) enum Found {
 pub(crate) fn find(
     scope: Scope<'_>,
     client: &Client,
-    request: &Request,
+    request: &mut Request,
     story: &mut Story,
 ) -> Result<Found, Refusal> {
     story.enter(Stage::Route);
@@ -54,6 +56,11 @@ pub(crate) fn find(
     }
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
     story.saw_target(&application.name, Some(&route.name));
+    match &route.websocket {
+        _ if request.asked == Asked::ForAnswer => {}
+        Some(rules) => websocket::open(request, rules)?,
+        None => story.note("it asked for a WebSocket, which the route does not take"),
+    }
     story.pass(route.name.as_str());
     Ok(Found::Route(Target { application: Arc::clone(application), route: Arc::clone(route) }))
 }

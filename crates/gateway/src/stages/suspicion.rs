@@ -15,6 +15,7 @@ use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::route::Target;
 use crate::story::Story;
+use crate::websocket::sockets::Told;
 
 /// Suspicious text, and where it stood.
 #[derive(Debug)]
@@ -70,6 +71,7 @@ pub(crate) fn count(scope: Scope<'_>, pattern: Pattern, story: &mut Story) {
     if let Suspicion::Reached = scope.gate.memory.suspicion.hit(prefix, &snapshot.ban, now) {
         scope.gate.memory.bans.ban(prefix, now.plus(snapshot.ban.duration), BanReason::Suspicion(pattern));
         metrics.bans.inc();
+        scope.gate.sockets.tell(|holder| (holder.prefix == Some(prefix)).then_some(Told::Banned));
         story.note(format!("`{prefix}` is banned for {:?}", snapshot.ban.duration));
         tracing::warn!(%prefix, pattern = pattern.as_str(), "banned after repeated suspicious requests");
     }

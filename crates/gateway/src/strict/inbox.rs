@@ -118,6 +118,20 @@ impl Inbox {
         self.pass = self.pass.saturating_sub(bytes);
     }
 
+    /// What is held, judged or not: nothing behind a switch to another protocol is a request.
+    pub(crate) fn behind(&self) -> &[u8] {
+        self.buffer.get(self.start + self.skip..self.end).unwrap_or_default()
+    }
+
+    /// The first `bytes` of that have gone. Nothing is received here any more.
+    pub(crate) fn behind_gone(&mut self, bytes: usize) {
+        self.start += bytes + std::mem::take(&mut self.skip);
+        self.pass = 0;
+        if self.start >= self.end {
+            (self.start, self.end, self.buffer) = (0, 0, Vec::new());
+        }
+    }
+
     /// The head that went on last.
     pub(crate) fn take_head(&mut self) -> Option<RawHead> {
         self.filter.take_head()

@@ -12,6 +12,6 @@ mod observe;
 mod patterns;
 mod roles;
 mod secrecy;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use world::{World, before, config, key};

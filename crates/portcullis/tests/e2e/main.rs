@@ -23,3 +23,4 @@ mod proxy;
 mod references;
 mod secure;
 mod smuggling;
+mod websocket;

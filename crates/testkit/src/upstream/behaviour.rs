@@ -20,6 +20,7 @@
 //! | `/grpc/fail` | an answer of trailers only: `grpc-status: 7` in its head |
 //! | `/hop` | hop-by-hop fields, a field that `Connection` names, and fields that name the software |
 //! | `/headers?name=value&…` | sets those answer headers (no decoding; a name may repeat) |
+//! | `/ws` | where a WebSocket is asked for, 101 and nothing more; see [`crate::websocket`] for a server that talks |
 //! | `/big-headers/{n}` | `n` bytes of answer headers (65,536 without `n`) |
 
 use std::io;
@@ -27,12 +28,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_KEY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::script::{Exchange, Step, events, scripted};
 use super::seen::{BEGIN_BYTES_MAX, Body, receive, target};
@@ -110,11 +112,18 @@ pub(super) async fn answer(
         "trailers" => with_trailers(text(StatusCode::OK, "body\n"), sample_trailers()),
         "echo-trailers" => with_trailers(echo(&head, &body), body.trailers.clone().unwrap_or_default()),
         "hop" => with_fields(with_fields(text(StatusCode::OK, "hop\n"), &HOP_FIELDS), &SOFTWARE_FIELDS),
+        "ws" if head.headers.contains_key(SEC_WEBSOCKET_KEY) => switched(&head.headers),
         "headers" => with_fields(text(StatusCode::OK, "headers\n"), &pairs(query)),
         "big-headers" => big_headers(first.map_or(DEFAULT_HEADER_BYTES, |_| number_of(first) as usize)),
         _ => echo(&head, &body),
     };
     Ok(finish(exchange, &head.method, answer))
+}
+
+fn switched(asked: &HeaderMap) -> Response<Payload> {
+    let accept = derive_accept_key(asked[SEC_WEBSOCKET_KEY].as_bytes());
+    let fields = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", &*accept)];
+    with_fields(text(StatusCode::SWITCHING_PROTOCOLS, ""), &fields)
 }
 
 const SOFTWARE_FIELDS: [(&str, &str); 5] = [

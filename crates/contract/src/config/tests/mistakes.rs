@@ -334,11 +334,32 @@ fn applications_and_routes() {
                 "[ops]",
                 "[bounds]\nbuffered_bytes_max = \"1MiB\"\n[application.shop.texts]\n[ops]\naddress = \"127.0.0.1:9091\"\n[flood]\nmode = \"watch\"\n[log]\nform = \"jsn\"\n[state]\ndirectory = \"\"\n#",
             ),
+            ("[ops]", "[bounds]\nwebsockets_max = 10\nwebsockets_per_prefix_max = 11\n[ops]"),
             ("[ops]", "[bounds]\nhead_bytes_max = \"8KiB\"\nconnections_max = 100\n[ops]"),
             ("[ops]", "[ban]\nhits = 33\n[ops]"),
             ("[ops]", "[bounds]\nbuffered_bytes_per_prefix_max = \"128MiB\"\n[ops]"),
             ("[ops]", "[bounds]\nbuffered_bytes_per_prefix_max = \"512KiB\"\n[ops]"),
             ("public = true", "public = true\npriority = \"lwo\""),
+        ],
+    );
+}
+
+#[test]
+fn websockets() {
+    check(
+        "websockets",
+        &[
+            ("public = true", "public = true\nwebsocket.origins = []"),
+            ("public = true", "public = true\nwebsocket.origins = [\"shop.example.com\"]"),
+            ("public = true", "public = true\nwebsocket.origins = [\"wss://shop.example.com/live\"]"),
+            ("public = true", "public = true\nwebsocket.origins = [\"https://SHOP.example.com:443\"]"),
+            ("public = true", "public = true\nwebsocket.origins = [\"https://*.example.com\"]"),
+            ("public = true", "public = true\nwebsocket.origins = [\"null\"]"),
+            ("public = true", "public = true\nwebsocket.origins = [\"https://a.example\", \"*\"]"),
+            ("public = true", "public = true\nwebsocket.message_bytes_max = \"2GiB\""),
+            ("public = true", "public = true\nwebsocket.idle_timeout = \"none\""),
+            ("public = true", "public = true\nwebsocket = true"),
+            ("public = true", "public = true\nmethods = [\"POST\"]\nwebsocket = {}"),
         ],
     );
 }

@@ -30,6 +30,10 @@ settings! {
         headers_max: usize = 100, from 8 to 1_000, example 64;
         /// Bytes of the request target, path and query together.
         target_bytes_max: Size = "8KiB", from "256B" to "64KiB", example "4KiB";
+        /// Open WebSockets in all. Further ones are answered 503.
+        websockets_max: usize = 2_000, from 0 to 1_000_000, example 500;
+        /// Open WebSockets for each client address (IPv6: each /64), so that one client cannot take them all.
+        websockets_per_prefix_max: usize = 100, from 1 to 1_000_000, example 20;
         /// Time to send a whole head, against clients that dribble; an idle connection is kept for as long.
         head_timeout: Duration = "10s", from "1s" to "5m", example "5s";
         /// Longest pause of a client that sends a body or reads an answer.

@@ -118,6 +118,7 @@ mod tests {
     use super::*;
     use crate::channel::Channel;
     use crate::stages::normalize::{Trailers, one_path};
+    use crate::websocket::handshake::Asked;
 
     /// A request as the walk has it here; `None` when nobody would have let it come so far.
     fn request(method: &str, host: &str, target: &str) -> Option<Request> {
@@ -131,7 +132,13 @@ mod tests {
             trailers: Trailers::Dropped,
             headers: HeaderMap::new(),
             body: None,
-            channel: Arc::new(Channel { peer: SocketAddr::from(([127, 0, 0, 1], 1)), tls: None }),
+            asked: Asked::ForAnswer,
+            opening: None,
+            channel: Arc::new(Channel {
+                peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+                tls: None,
+                _place: None,
+            }),
         })
     }
 

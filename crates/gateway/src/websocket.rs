@@ -1,0 +1,271 @@
+//! WebSockets (RFC 6455): the one way in which a request does not end with an answer.
+//!
+//! The request that opens one walks through all stages as any other: [`open`] belongs to `route`, [`may_open`] to
+//! `authorize`, [`enter`] to `forward`. When the upstream has said 101 by the letter, the client is told so, and the two
+//! talk through the gate: [`frame`] judges what each says and changes nothing, [`talk`] brings it to its end, which is
+//! the Story's, and [`sockets`] knows all that are open.
+
+mod extensions;
+pub(crate) mod frame;
+pub(crate) mod handshake;
+mod lane;
+pub(crate) mod sockets;
+mod talk;
+mod window;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Response, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use portcullis_access::limit::Rate;
+use portcullis_access::origin::WebScheme;
+use portcullis_contract::snapshot::{MissingOrigin, Websocket};
+use portcullis_model::{Outcome, Principal, WebsocketEnd};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::Channel;
+use crate::refusal::Refusal;
+use crate::server::Shared;
+use crate::stages::Scope;
+use crate::stages::address::{Client, Scheme, Standing};
+use crate::stages::authorize::Permit;
+use crate::stages::normalize::Request;
+use crate::stages::route::Target;
+use crate::story::Story;
+use crate::upstream::Arriving;
+use frame::{Rules, Side};
+use handshake::{Asked, Expected, Opening};
+use sockets::{Holder, Place, still};
+use talk::{Ending, Outside, Tally, Terms};
+
+/// Pings and pongs of a client: ten a second would be ten times what the most anxious library sends.
+const CONTROLS: Rate = Rate {
+    requests: NonZeroU32::new(100).unwrap(),
+    window: Duration::from_secs(10),
+    burst: NonZeroU32::new(100).unwrap(),
+};
+
+/// Reads the handshake of a request on a route that takes WebSockets.
+pub(crate) fn open(request: &mut Request, rules: &Websocket) -> Result<(), Refusal> {
+    if request.body.as_ref().is_some_and(|body| !body.is_end_stream()) {
+        return Err(Refusal::malformed("a request for a WebSocket has no body").closing());
+    }
+    let opening = handshake::read(&request.method, &mut request.headers, rules.compression)?;
+    request.opening = Some(opening);
+    Ok(())
+}
+
+/// Whether the page that opens a WebSocket may. For answers a browser asks the application itself which pages may read
+/// them (CORS); for WebSockets it leaves that to whoever is asked.
+pub(crate) fn may_open(
+    client: &Client,
+    request: &Request,
+    target: &Target,
+    principal: &Principal,
+) -> Result<(), Refusal> {
+    let (Some(rules), Some(_)) = (&target.route.websocket, &request.opening) else { return Ok(()) };
+    let mut origins = request.headers.get_all(header::ORIGIN).iter();
+    let origin = match (origins.next(), origins.next()) {
+        (Some(origin), None) => origin,
+        (Some(_), Some(_)) => return Err(Refusal::malformed("there is more than one `Origin`")),
+        (None, _) => {
+            return match (rules.missing_origin, principal) {
+                (MissingOrigin::Allowed, _) | (_, Principal::ApiKey(_)) => Ok(()),
+                (MissingOrigin::WithKey, Principal::Anonymous) => {
+                    Err(Refusal::other_origin("a WebSocket without `Origin` and without an API key"))
+                }
+            };
+        }
+    };
+    let scheme = match client.scheme {
+        Scheme::Http => WebScheme::Http,
+        Scheme::Https => WebScheme::Https,
+    };
+    let host = request.host_header.to_str().unwrap_or_default();
+    let allowed = origin.to_str().is_ok_and(|origin| rules.origins.allow(origin, host, scheme));
+    if allowed {
+        return Ok(());
+    }
+    let named = String::from_utf8_lossy(origin.as_bytes());
+    Err(Refusal::other_origin(format!("pages of `{named}` may not open a WebSocket here")))
+}
+
+/// A WebSocket that may be, if the upstream wants it too.
+pub(crate) struct Entered {
+    opening: Opening,
+    place: Place,
+    time_left: Option<Duration>,
+}
+
+/// Takes a place for the WebSocket that a request asks for, if it does.
+pub(crate) fn enter(
+    scope: Scope<'_>,
+    client: &Client,
+    request: &Request,
+    target: &Target,
+    permit: &Permit,
+) -> Result<Option<Entered>, Refusal> {
+    let Some(opening) = request.opening.clone() else { return Ok(None) };
+    let snapshot = &scope.live.snapshot;
+    let holder = Holder {
+        application: target.application.name.clone(),
+        route: target.route.name.clone(),
+        principal: permit.principal().clone(),
+        prefix: (client.standing == Standing::Ordinary).then_some(client.prefix),
+    };
+    let (all_max, per_prefix_max) =
+        (snapshot.bounds.websockets_max, snapshot.bounds.websockets_per_prefix_max);
+    let place = scope.gate.sockets.enter(holder.clone(), all_max, per_prefix_max);
+    let place = place.map_err(|full| Refusal::busy(full.to_string()))?;
+    // Whoever takes leave away does so first and then tells those who have a place. So what was taken before this place
+    // was there is seen here, and what is taken later is told.
+    let now = scope.gate.tellers.clock.monotonic();
+    if let Some(ban) = holder.prefix.and_then(|prefix| scope.gate.memory.bans.check(prefix, now)) {
+        return Err(Refusal::banned(ban.until.since(now), "banned while the WebSocket was opened"));
+    }
+    still(&holder, snapshot, &scope.gate.snapshot()).map_err(|told| Refusal::forbidden(told.to_string()))?;
+    let expires = match permit.principal() {
+        Principal::ApiKey(key) => snapshot.keys.named(&key.key).and_then(|key| key.expires),
+        Principal::Anonymous => None,
+    };
+    let wall = scope.gate.tellers.clock.wall();
+    let time_left = expires.map(|at| Duration::try_from(at.duration_since(wall)).unwrap_or_default());
+    Ok(Some(Entered { opening, place, time_left }))
+}
+
+impl Entered {
+    /// Holds the upstream to its 101, and takes its connection over.
+    pub(crate) async fn switch(
+        self,
+        expected: &Expected,
+        response: &mut Response<Arriving>,
+        target: &Target,
+    ) -> Result<Box<Switch>, Refusal> {
+        let lie = |why| Refusal::upstream_broke(format!("the upstream's 101 is none: {why}"));
+        let agreed = expected.check(response.headers()).map_err(|why| lie(why.to_string()))?;
+        let rules = target.route.websocket.as_ref();
+        let rules = rules.ok_or_else(|| Refusal::internal("the route takes no WebSocket"))?;
+        let upgraded = timeout(target.route.response_timeout, hyper::upgrade::on(response)).await;
+        let upstream = match upgraded {
+            Ok(Ok(upstream)) => upstream,
+            Ok(Err(error)) => return Err(lie(error.to_string())),
+            Err(_) => return Err(lie("its connection does not switch".to_owned())),
+        };
+        let client = Rules {
+            sender: Side::Client,
+            message_bytes_max: rules.message_bytes_max,
+            compression: agreed.compression,
+        };
+        let terms = Terms {
+            client,
+            // What an application says, and how much, is its own business, as with other answers.
+            upstream: Rules { sender: Side::Upstream, message_bytes_max: u64::MAX, ..client },
+            messages: rules.rate,
+            controls: CONTROLS,
+            mode: target.application.modes.limits,
+            idle_timeout: rules.idle_timeout,
+        };
+        let Self { opening, place, time_left } = self;
+        Ok(Box::new(Switch { opening, place, time_left, upstream, terms }))
+    }
+}
+
+/// A WebSocket of which the upstream's half is there.
+pub(crate) struct Switch {
+    opening: Opening,
+    place: Place,
+    time_left: Option<Duration>,
+    upstream: Upgraded,
+    terms: Terms,
+}
+
+impl Switch {
+    /// What the client is answered beside what the upstream said.
+    pub(crate) fn answer(&self, headers: &mut HeaderMap) {
+        self.opening.answer(headers);
+    }
+
+    /// Waits for the client's half, and lets the two talk until they are done.
+    pub(crate) async fn run(self: Box<Self>, shared: Arc<Shared>, half: Half, mut story: Story) {
+        let Self { mut place, time_left, upstream, terms, .. } = *self;
+        let Half { upgrade, _connection } = half;
+        let tellers = &shared.gate.tellers;
+        let mut upstream = TokioIo::new(upstream);
+        let client = tokio::select! {
+            client = upgrade => client,
+            () = shared.cut.cancelled() => return,
+        };
+        let Ok(client) = client else { return story.note("the client left before it heard of the switch") };
+        let mut client = TokioIo::new(client);
+        let outside = Outside {
+            place: &mut place,
+            time_left,
+            stop: &shared.stop,
+            cut: &shared.cut,
+            clock: tellers.clock.as_ref(),
+            entropy: tellers.entropy.as_ref(),
+        };
+        let tally = talk::talk(&mut client, &mut upstream, &terms, outside).await;
+        tell(&tally, &mut story);
+        drop((story, place));
+        talk::hang_up(&mut client, &mut upstream, &shared.cut).await;
+    }
+}
+
+/// The one event of a WebSocket.
+fn tell(tally: &Tally, story: &mut Story) {
+    let Tally { ending, bytes_in, bytes_out, messages_in, messages_out, would_refuse } = *tally;
+    if let Some(breach) = would_refuse {
+        story.would_refuse(breach.to_string());
+    }
+    let outcome = match ending {
+        Ending::Closed(..) | Ending::Idle(_) | Ending::Stopping => Outcome::Answered,
+        Ending::Left(Side::Client, _) | Ending::CutOff => Outcome::ClientGone,
+        Ending::Left(Side::Upstream, _) | Ending::Broke(Side::Upstream, _) => Outcome::UpstreamBroke,
+        Ending::Broke(Side::Client, _) | Ending::Told(_) => Outcome::Refused,
+    };
+    let now = story.tellers().clock.monotonic();
+    story.upload().moved(usize::try_from(bytes_in).unwrap_or(usize::MAX), now);
+    story.sent(bytes_out);
+    story.tellers().metrics.websocket_ended(ending.by());
+    let end = WebsocketEnd { ended_by: ending.by(), close_code: ending.code(), messages_in, messages_out };
+    story.websocket_ended(outcome, ending.blame(), &ending.to_string(), end);
+}
+
+/// The client's half of a WebSocket that it asked for.
+pub(crate) struct Half {
+    upgrade: OnUpgrade,
+    /// Keeps its place for as long as the WebSocket lasts.
+    _connection: Arc<Channel>,
+}
+
+impl Half {
+    /// Takes it out of a request that asks for a WebSocket.
+    pub(crate) fn of(request: &mut http::Request<Incoming>, connection: &Arc<Channel>) -> Option<Self> {
+        let asked = handshake::asked(request.version(), request.headers());
+        (asked == Asked::ForWebsocket)
+            .then(|| Self { upgrade: hyper::upgrade::on(request), _connection: Arc::clone(connection) })
+    }
+
+    /// Ends the connection when there is no WebSocket. The library gives it up as if there were one, so its orderly end
+    /// is ours: the answer must arrive also when the client has sent on.
+    pub(crate) async fn hang_up(self, cut: CancellationToken) {
+        let end = async {
+            if let Ok(connection) = self.upgrade.await {
+                // Whether it worked makes no difference any more.
+                let _ = TokioIo::new(connection).shutdown().await;
+            }
+        };
+        tokio::select! {
+            () = end => {}
+            () = cut.cancelled() => {}
+        }
+    }
+}
