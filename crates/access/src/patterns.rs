@@ -141,6 +141,9 @@ impl Patterns {
     /// as the ASCII that lenient readers make of them, and each of these with SQL comments as blanks. A clean
     /// value without any of that costs one pass.
     pub fn scan(&self, value: &str) -> Option<Pattern> {
+        if is_plain(value) {
+            return None;
+        }
         if let Some(pattern) = self.scan_uncommented(value) {
             return Some(pattern);
         }
@@ -200,6 +203,13 @@ impl Patterns {
         let index = self.words.matches(text).iter().find(shows)?;
         Pattern::ALL.get(index).copied()
     }
+}
+
+/// Whether no pattern can be in a text, because each needs a blank, a bracket, a colon, an equals sign or two dots in a
+/// row, or something that stands for them. Most paths, names and numbers need no closer look.
+fn is_plain(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/' | b'.');
+    value.bytes().all(plain) && !value.contains("..")
 }
 
 /// A name as a log line may hold it: short, and unable to fake another line or to steer a terminal.

@@ -251,7 +251,7 @@ where
 /// Trailers without the fields whose name `is_bad`; data as it is.
 fn without(mut frame: Frame<Bytes>, is_bad: fn(&str) -> bool) -> Frame<Bytes> {
     if let Some(trailers) = frame.trailers_mut() {
-        fields::take_away(trailers, is_bad);
+        fields::take_away(trailers, |name| is_bad(name.as_str()));
     }
     frame
 }

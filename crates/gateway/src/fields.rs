@@ -112,8 +112,8 @@ pub(crate) fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Takes away the fields whose name `is_bad`.
-pub(crate) fn take_away(fields: &mut HeaderMap, is_bad: fn(&str) -> bool) {
-    let bad: Vec<HeaderName> = fields.keys().filter(|name| is_bad(name.as_str())).cloned().collect();
+pub(crate) fn take_away(fields: &mut HeaderMap, is_bad: impl Fn(&HeaderName) -> bool) {
+    let bad: Vec<HeaderName> = fields.keys().filter(|name| is_bad(name)).cloned().collect();
     bad.into_iter().for_each(|name| drop(fields.remove(name)));
 }
 

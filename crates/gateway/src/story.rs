@@ -30,7 +30,8 @@ const DETAIL_BYTES_MAX: usize = 256;
 /// What happened to one request.
 pub(crate) struct Story {
     tellers: Arc<Tellers>,
-    event: RequestEvent,
+    /// Apart, because a Story moves with its request from hand to hand.
+    event: Box<RequestEvent>,
     began: Monotonic,
     upload: Arc<Upload>,
     /// Its place among the requests under way, once it has one.
@@ -46,7 +47,7 @@ impl Story {
         tellers.entropy.fill(&mut random);
         let unix_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
         tellers.metrics.stories_open.inc();
-        let event = RequestEvent {
+        let event = Box::new(RequestEvent {
             v: EVENT_VERSION,
             kind: kind.as_str(),
             time: now,
@@ -73,7 +74,7 @@ impl Story {
             duration_us: 0,
             upstream_us: None,
             websocket: None,
-        };
+        });
         Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)), place: None }
     }
 

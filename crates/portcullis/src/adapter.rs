@@ -7,6 +7,7 @@ mod surroundings;
 mod vault;
 mod watched;
 
+use std::cell::RefCell;
 use std::time::Instant;
 
 use aws_lc_rs::rand;
@@ -43,14 +44,57 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's generator.
+/// The library's generator, which the system's seeds. Asked for a few bytes it takes as long as for a few hundred, so
+/// that ids come from a stock that each thread keeps.
 pub(crate) struct SystemEntropy;
+
+/// Random bytes in a fresh stock.
+const STOCK_BYTES: usize = 512;
+/// The most that is taken from a stock. Keys are longer, and no bytes of theirs lie about.
+const FROM_STOCK_BYTES_MAX: usize = 16;
+
+thread_local! {
+    /// What was not given away yet.
+    static STOCK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        // The library's generator fails only when the system has none at all; ids and table seeds made without one would
-        // be guessable, so the request is given up: its task ends and its connection closes.
-        let filled = rand::fill(bytes);
-        assert!(filled.is_ok(), "the system's random number generator failed");
+        if bytes.len() > FROM_STOCK_BYTES_MAX {
+            return generate(bytes);
+        }
+        STOCK.with_borrow_mut(|stock| {
+            if stock.len() < bytes.len() {
+                let mut fresh = vec![0; STOCK_BYTES];
+                generate(&mut fresh);
+                *stock = fresh;
+            }
+            // Taken away, so that nothing is given twice.
+            let given = stock.drain(stock.len() - bytes.len()..);
+            bytes.iter_mut().zip(given).for_each(|(byte, random)| *byte = random);
+        });
+    }
+}
+
+fn generate(bytes: &mut [u8]) {
+    // The library's generator fails only when the system has none at all; ids and table seeds made without one would
+    // be guessable, so the request is given up: its connection closes.
+    let filled = rand::fill(bytes);
+    assert!(filled.is_ok(), "the system's random number generator failed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_given_twice_when_a_stock_is_used_up_and_replaced() {
+        let mut given = std::collections::HashSet::new();
+        for _ in 0..4 * STOCK_BYTES / FROM_STOCK_BYTES_MAX {
+            let mut bytes = [0; FROM_STOCK_BYTES_MAX];
+            SystemEntropy.fill(&mut bytes);
+            assert_ne!(bytes, [0; FROM_STOCK_BYTES_MAX]);
+            assert!(given.insert(bytes));
+        }
     }
 }

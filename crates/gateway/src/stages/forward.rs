@@ -27,6 +27,14 @@ use crate::upstream::{Arriving, Attempt, NoAnswer, Server, Unanswered};
 use crate::websocket::handshake::Expected;
 use crate::websocket::{self, Switch};
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
+const USER: HeaderName = HeaderName::from_static("x-portcullis-user");
+const ROLES: HeaderName = HeaderName::from_static("x-portcullis-roles");
+const PERMISSIONS: HeaderName = HeaderName::from_static("x-portcullis-permissions");
+
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
     pub(crate) response: Response<Arriving>,
@@ -212,15 +220,15 @@ fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -
     } else {
         format!("{}, {peer}", client.address)
     };
-    put(&mut headers, "x-forwarded-for", &hops);
-    headers.insert(HeaderName::from_static("x-forwarded-host"), host);
-    put(&mut headers, "x-forwarded-proto", client.scheme.as_str());
-    put(&mut headers, "x-portcullis-request-id", story.id().to_hex());
+    put(&mut headers, X_FORWARDED_FOR, &hops);
+    headers.insert(X_FORWARDED_HOST, host);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
+    put(&mut headers, REQUEST_ID, story.id().to_hex());
     if let Principal::ApiKey(key) = permit.principal() {
         let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();
-        put(&mut headers, "x-portcullis-user", key.owner.as_bytes());
-        put(&mut headers, "x-portcullis-roles", roles.join(","));
-        put(&mut headers, "x-portcullis-permissions", key.permissions.to_string());
+        put(&mut headers, USER, key.owner.as_bytes());
+        put(&mut headers, ROLES, roles.join(","));
+        put(&mut headers, PERMISSIONS, key.permissions.to_string());
     }
     let expected = opening.map(|opening| {
         let mut random = [0; 16];
@@ -230,9 +238,9 @@ fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -
     Outbound { method, path_and_query, headers, expected }
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, value: impl AsRef<[u8]>) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: impl AsRef<[u8]>) {
     if let Ok(value) = HeaderValue::from_bytes(value.as_ref()) {
-        headers.insert(HeaderName::from_static(name), value);
+        headers.insert(name, value);
     }
 }
 

@@ -26,16 +26,17 @@ use crate::websocket::handshake::{self, Asked, Opening};
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-/// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names; and two of which the
+/// upstream gets ours, if any.
+const NEVER_PASSED: [HeaderName; 10] = [
     header::CONNECTION,
+    header::EXPECT,
+    header::HOST,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-    // Half of an upgrade to HTTP/2 (RFC 7540 §3.2.1): a server that reads it without its `Upgrade` opens a tunnel.
-    HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
@@ -174,6 +175,13 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
     if hosts.next().is_some() {
         return Err(Refusal::malformed("there is more than one `Host`"));
     }
+    let same = |target: &Authority| target.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes());
+    if head.uri.authority().is_some_and(|target| !same(target)) {
+        return Err(Refusal::malformed("the absolute target names another host than `Host`"));
+    }
+    if let Some(name) = plain_name(host) {
+        return Ok((name.into(), host.clone()));
+    }
     let odd = || Refusal::malformed("`Host` is not a host");
     let authority: Authority = host.to_str().map_err(|_| odd())?.parse().map_err(|_| odd())?;
     let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
@@ -184,11 +192,15 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
     if host_is_odd || authority.as_str().contains('@') || port_is_odd {
         return Err(odd());
     }
-    let same = |target: &Authority| target.as_str().eq_ignore_ascii_case(authority.as_str());
-    if head.uri.authority().is_some_and(|target| !same(target)) {
-        return Err(Refusal::malformed("the absolute target names another host than `Host`"));
-    }
     Ok((authority.host().to_ascii_lowercase().into(), host.clone()))
+}
+
+/// The whole of a `Host` that is nothing but a name in lower case or an IPv4 address, as nearly all are.
+fn plain_name(host: &HeaderValue) -> Option<&str> {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let (first, last) = (host.as_bytes().first()?, host.as_bytes().last()?);
+    let is_plain = first.is_ascii_alphanumeric() && *last != b'.' && host.as_bytes().iter().all(plain);
+    host.to_str().ok().filter(|_| is_plain)
 }
 
 /// Headers that decide how a request is read must not have two values: the gate would look at one and the upstream at
@@ -317,13 +329,11 @@ fn strip(headers: &mut HeaderMap) {
         header::CONTENT_TYPE,
         header::CONTENT_ENCODING,
     ];
-    for name in nominated.iter().filter(|name| !protected.contains(name)) {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP.iter().chain([&header::HOST, &header::EXPECT]) {
-        headers.remove(name);
-    }
-    fields::take_away(headers, fields::is_forged);
+    fields::take_away(headers, |name| {
+        NEVER_PASSED.contains(name)
+            || fields::is_forged(name.as_str())
+            || (nominated.contains(name) && !protected.contains(name))
+    });
 }
 
 /// Whether a comma-separated header lists `token`.
@@ -348,12 +358,13 @@ fn trace(headers: &mut HeaderMap, story: &mut Story) {
         return;
     }
     // The trace gets the request's id, and its first span the random part of it: both need to be unique and no more.
-    let (trace, span) = (story.id().to_string(), story.id().tail().max(1));
-    let begun = HeaderValue::from_str(&format!("00-{trace}-{span:016x}-00"));
+    let id = story.id().to_hex();
+    let (_, span) = id.split_at(id.len() / 2);
+    let begun = [b"00-", &id[..], b"-", span, b"-00"].concat();
     headers.remove(TRACESTATE);
-    if let Ok(begun) = begun {
+    if let (Ok(begun), Ok(trace)) = (HeaderValue::from_bytes(&begun), std::str::from_utf8(&id)) {
         headers.insert(TRACEPARENT, begun);
-        story.saw_trace(&trace);
+        story.saw_trace(trace);
     }
 }
 

@@ -176,7 +176,7 @@ fn is_silent(method: &Method, status: StatusCode) -> bool {
 fn strip(headers: &mut HeaderMap) {
     let nominated = fields::nominated(headers).into_iter().filter(|name| *name != header::CONTENT_LENGTH);
     nominated.for_each(|name| drop(headers.remove(name)));
-    fields::take_away(headers, fields::is_unwanted);
+    fields::take_away(headers, |name| fields::is_unwanted(name.as_str()));
     keep_cookies_but_ours(headers);
 }
 
