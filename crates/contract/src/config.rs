@@ -12,6 +12,7 @@ mod callers;
 mod certificate;
 mod certificate_file;
 mod choice;
+mod cors;
 mod headers;
 mod https;
 mod keys;
@@ -34,6 +35,7 @@ mod time;
 mod tls;
 mod tree;
 mod upstream;
+mod web_origin;
 mod websocket;
 mod word;
 

@@ -4,6 +4,7 @@
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
 mod acme;
+mod cors;
 mod headers;
 mod https;
 mod tls;
@@ -24,6 +25,7 @@ use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
+pub use cors::{Cors, Origins};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;
 
@@ -213,6 +215,8 @@ pub struct Application {
     pub texts: Texts,
     /// The security headers of answers that no route words otherwise.
     pub security_headers: Arc<SecurityHeaders>,
+    /// What pages of other origins may read of answers that no route gives; `None` when the upstream speaks for itself.
+    pub cors: Option<Cors>,
     /// Its routes, most specific path first.
     pub routes: Vec<Arc<Route>>,
 }
@@ -392,6 +396,8 @@ pub struct Route {
     pub security_headers: Arc<SecurityHeaders>,
     /// How it takes WebSockets; `None` when it does not.
     pub websocket: Option<Websocket>,
+    /// What pages of other origins may do; `None` when the upstream speaks for itself.
+    pub cors: Option<Cors>,
     /// Largest request body, in bytes.
     pub body_bytes_max: u64,
     /// Time until the upstream's answer must begin.

@@ -14,6 +14,7 @@ mod inspect_body;
 mod inspect_head;
 mod limit;
 pub(crate) mod normalize;
+mod preflight;
 mod record;
 mod respond;
 pub(crate) mod route;
@@ -22,7 +23,7 @@ pub(crate) mod suspicion;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http::{Method, request};
+use http::{HeaderValue, Method, header, request};
 use portcullis_contract::snapshot::OnError;
 use portcullis_model::Stage;
 
@@ -50,19 +51,28 @@ pub(crate) struct Scope<'a> {
 /// What is known of a request so far. It outlives the walk, so that a refusal is worded for its application and route.
 pub(crate) struct Known {
     pub(crate) method: Method,
-    pub(crate) scheme: Scheme,
+    pub(crate) visitor: Visitor,
     pub(crate) target: Option<Target>,
+}
+
+/// Who asks, as far as a browser's rules care.
+pub(crate) struct Visitor {
+    pub(crate) scheme: Scheme,
+    /// The origin of the page that asks, when the browser names one.
+    pub(crate) origin: Option<HeaderValue>,
 }
 
 impl Known {
     /// What the head says by itself.
     pub(crate) fn of(head: &request::Parts) -> Self {
-        Self::asked_by(head.method.clone())
+        let origin = preflight::only(&head.headers, &header::ORIGIN).cloned();
+        let visitor = Visitor { scheme: Scheme::Http, origin };
+        Self { visitor, ..Self::asked_by(head.method.clone()) }
     }
 
     /// A request of which only the method could be read.
     pub(crate) fn asked_by(method: Method) -> Self {
-        Self { method, scheme: Scheme::Http, target: None }
+        Self { method, visitor: Visitor { scheme: Scheme::Http, origin: None }, target: None }
     }
 }
 
@@ -74,26 +84,34 @@ pub(crate) async fn walk(
     story: &mut Story,
 ) -> Result<Reply, Refusal> {
     let client = address::locate(scope, &arrived, story)?;
-    known.scheme = client.scheme;
+    known.visitor.scheme = client.scheme;
     flood::take(scope, &client, story)?;
     let mut request = normalize::read_once(scope, arrived, story)?;
     if let Some(proof) = scope.gate.authority.http_proof(&request.method, &request.path.wire) {
         story.note("a certificate authority's question was answered");
         return Ok(refused(proof, &request.method, None));
     }
-    let target = match route::find(scope, &client, &mut request, story)? {
-        Found::Route(target) => known.target.insert(target),
+    let (target, preflight) = match route::find(scope, &client, &mut request, story)? {
+        Found::Route(target) => (known.target.insert(target), None),
+        Found::Preflight(target, preflight) => {
+            // No page reads the answer to a preflight; it learns only whether it may go on.
+            known.visitor.origin = None;
+            (known.target.insert(target), Some(preflight))
+        }
         Found::Elsewhere(elsewhere) => return Ok(respond::lead(scope, elsewhere, known, story)),
     };
     shed::admit(scope, &client, target, story)?;
     inspect_head::look(scope, &request, target, story)?;
+    if let Some(preflight) = preflight {
+        return preflight::answer(scope, &client, target, preflight, &known.visitor, story);
+    }
     let principal = authenticate::identify(scope, &request, target, story)?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
     let permit = authorize::judge(scope, &client, &request, target, principal, story)?;
     let inspected = inspect_body::look(scope, request, &client, target, story).await?;
     let recorded = record::intend(&permit, story)?;
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;
-    Ok(respond::fit(scope, answer, target, client.scheme, &limited, story))
+    Ok(respond::fit(scope, answer, target, &known.visitor, &limited, story))
 }
 
 /// What happens when a stage itself breaks (a panic). A test breaks each stage in turn and holds the walk to this table.

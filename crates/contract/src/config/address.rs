@@ -222,8 +222,7 @@ impl Text for PublicHost {
         // As a number would be written: no sign, no zeros before it.
         let is_port =
             |port: &str| port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port);
-        let is_host = matches!(host_pattern(host), Some(HostPattern::Exactly(_)));
-        if is_host && port.is_none_or(|port| is_port(port) && port != "443") {
+        if is_host(host) && port.is_none_or(|port| is_port(port) && port != "443") {
             return Ok(Self(text.into()));
         }
         let wrong = Wrong::new(format!("{} is not a host that redirects can lead to", quoted(text)));
@@ -253,6 +252,11 @@ fn host_pattern(text: &str) -> Option<HostPattern> {
     let literal =
         bracketed.and_then(|t| t.parse::<Ipv6Addr>().ok()).is_some_and(|ip| format!("[{ip}]") == text);
     (literal || is_host_name(text)).then(|| HostPattern::Exactly(text.into()))
+}
+
+/// Whether the text is one host, as a name or a literal address.
+pub(crate) fn is_host(text: &str) -> bool {
+    matches!(host_pattern(text), Some(HostPattern::Exactly(_)))
 }
 
 pub(crate) fn is_host_name(text: &str) -> bool {

@@ -13,7 +13,7 @@ use super::node::rate;
 use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::LimitName;
-use super::{headers, https, nearest, route, upstream};
+use super::{cors, headers, https, nearest, route, upstream};
 use crate::diagnostic::{Problem, Problems};
 use crate::snapshot::{Application, Modes, PlainHttp, RouteLimit, Texts, Upstream};
 
@@ -72,6 +72,7 @@ fn one(
         api_key_header: application.api_key_header.value()?.0.clone(),
         texts: texts(application.texts.value()?)?,
         security_headers: Arc::new(headers::compiled(application.security_headers.value()?, None)?),
+        cors: cors::of_application(application, problems)?,
         routes: routes?,
     }))
 }

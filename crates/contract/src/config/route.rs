@@ -11,12 +11,12 @@ use portcullis_access::demand::Demand;
 
 use super::application::Limits;
 use super::callers::{Callers, Use};
-use super::headers;
 use super::kind::{At, Text};
 use super::table::Setting;
 use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::METHODS;
+use super::{cors, headers};
 use crate::diagnostic::{Place, Problem, Problems};
 use crate::snapshot::{Inspection, LimitBy, Route, RouteLimit};
 
@@ -80,6 +80,7 @@ impl<'c> Routes<'c> {
         let websocket = super::websocket::of(route, problems);
         let inspection =
             route.inspection.value().and_then(|declared| self.inspection(declared, route, problems));
+        let cors = cors::of_route(route, application, problems);
         let headers =
             headers::compiled(application.security_headers.value()?, route.security_headers.value());
         Some(Route {
@@ -94,6 +95,7 @@ impl<'c> Routes<'c> {
             security_headers: Arc::new(headers?),
             priority: *route.priority.value()?,
             websocket: websocket?,
+            cors: cors?,
             body_bytes_max: route.body_bytes_max.value()?.0,
             response_timeout: *route.response_timeout.value()?,
             idle_timeout: route.idle_timeout.value()?.0,

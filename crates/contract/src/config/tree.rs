@@ -6,6 +6,7 @@
 
 mod acme;
 mod bounds;
+mod cors;
 mod headers;
 mod tls;
 mod upstream_tls;
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 use portcullis_access::apikey::KeyHash;
 use portcullis_model::{ApplicationName, KeyName, Permission, RoleName, RouteName};
 
+pub(crate) use cors::Cors;
 pub(crate) use headers::{RouteSecurityHeaders, SecurityHeaders};
 
 use super::address::{PublicHost, ServerUrl, UrlPath};
@@ -240,6 +242,9 @@ settings! {
         texts: Texts = {};
         /// Headers that tell browsers to be careful.
         security_headers: SecurityHeaders = {};
+        /// Which pages of other origins may call, for routes that do not say it themselves, and for what is refused before
+        /// a route is found.
+        cors: Cors = optional;
         /// The servers behind the gate.
         upstream: Upstream = required;
         /// Limits that routes can name.
@@ -389,6 +394,8 @@ settings! {
         security_headers: RouteSecurityHeaders = optional;
         /// Whether and how it takes WebSockets.
         websocket: Websocket = optional;
+        /// Which pages of other origins may call. It takes the place of the application's whole section.
+        cors: Cors = optional;
     }
     later {
         "audit" => "for now, the log on standard error is the record",

@@ -23,6 +23,13 @@ pub(crate) struct Identified {
     pub(crate) carried_by: Vec<HeaderName>,
 }
 
+impl Identified {
+    /// Nobody, for a request that never carries a credential.
+    pub(crate) fn nobody() -> Self {
+        Self { principal: Principal::Anonymous, carried_by: Vec::new() }
+    }
+}
+
 /// A credential as presented, and the headers that carry it.
 #[derive(Debug, PartialEq, Eq)]
 struct Presented<'a> {

@@ -4,6 +4,7 @@
 //! by our own words (RQ-09); adds the request's id, the RateLimit headers and the security headers. Refuses nothing.
 //! Response rules and masking come with their issues.
 
+mod cors;
 mod headers;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
-use portcullis_contract::snapshot::{Application, SecurityHeaders, UpstreamsOwn};
+use portcullis_contract::snapshot::{Application, Cors, SecurityHeaders, UpstreamsOwn};
 use portcullis_model::Stage;
 
 use crate::answer;
@@ -21,7 +22,7 @@ use crate::stages::address::Scheme;
 use crate::stages::forward::Answer;
 use crate::stages::limit::Limited;
 use crate::stages::route::{Elsewhere, Target};
-use crate::stages::{Known, Scope};
+use crate::stages::{Known, Scope, Visitor};
 use crate::story::Story;
 use crate::websocket::Switch;
 use headers::Https;
@@ -42,6 +43,8 @@ pub(crate) struct Reply {
 pub(crate) struct Rules<'a> {
     headers: &'a SecurityHeaders,
     https: Https,
+    cors: Option<&'a Cors>,
+    origin: Option<&'a HeaderValue>,
 }
 
 impl<'a> Rules<'a> {
@@ -52,23 +55,38 @@ impl<'a> Rules<'a> {
         application: Option<&'a Application>,
         story: &Story,
     ) -> Option<Self> {
-        let of_route = known.target.as_ref().map(|target| &target.route.security_headers);
-        let headers = of_route.or(application.map(|application| &application.security_headers))?;
-        Some(Self { headers, https: https(scope, known.scheme, story) })
+        let visitor = &known.visitor;
+        let https = https(scope, visitor, story);
+        match (&known.target, application) {
+            (Some(target), _) => Some(Self::of_route(target, visitor, https)),
+            (None, Some(application)) => {
+                let (headers, cors) = (&application.security_headers, application.cors.as_ref());
+                Some(Self { headers, https, cors, origin: visitor.origin.as_ref() })
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn of_route(target: &'a Target, visitor: &'a Visitor, https: Https) -> Self {
+        let (headers, cors) = (&target.route.security_headers, target.route.cors.as_ref());
+        Self { headers, https, cors, origin: visitor.origin.as_ref() }
     }
 
     fn put(self, headers: &mut HeaderMap, own: UpstreamsOwn) {
         headers::put(headers, self.headers, own, self.https);
+        if let Some(cors) = self.cors {
+            cors::put(headers, cors, self.origin);
+        }
     }
 }
 
 /// Whether the client came over HTTPS, and whether a certificate that others vouch for brought it here.
-fn https(scope: Scope<'_>, scheme: Scheme, story: &Story) -> Https {
+fn https(scope: Scope<'_>, visitor: &Visitor, story: &Story) -> Https {
     let (tls, authority) = (scope.live.snapshot.listen.tls.as_ref(), &scope.gate.authority);
     let self_made = |host: &str| {
         authority.certificate(host).is_none() && tls.is_some_and(|tls| tls.is_self_made_for(host))
     };
-    match scheme {
+    match visitor.scheme {
         Scheme::Https if story.host().is_some_and(self_made) => Https::Unproven,
         Scheme::Https => Https::Proven,
         Scheme::Http => Https::No,
@@ -80,7 +98,7 @@ pub(crate) fn fit(
     scope: Scope<'_>,
     answer: Answer,
     target: &Target,
-    scheme: Scheme,
+    visitor: &Visitor,
     limited: &Limited,
     story: &mut Story,
 ) -> Reply {
@@ -88,7 +106,7 @@ pub(crate) fn fit(
     let Answer { response, method, switch } = answer;
     let (mut head, body) = response.into_parts();
     let form = scope.form.on(target.route.kind);
-    let rules = Rules { headers: &target.route.security_headers, https: https(scope, scheme, story) };
+    let rules = Rules::of_route(target, visitor, https(scope, visitor, story));
     let (mut response, own) = if head.status.is_server_error() {
         story.note("the upstream's own words were replaced");
         let mut ours = answer::instead_of_upstream(head.status, form, story.id());
@@ -120,6 +138,31 @@ pub(crate) fn lead(scope: Scope<'_>, elsewhere: Elsewhere, known: &Known, story:
     let rules = Rules::of(scope, known, Some(&application), story);
     story.pass("");
     refused(elsewhere.answer(), &known.method, rules)
+}
+
+/// The answer that allows a preflight.
+pub(crate) fn allow(
+    scope: Scope<'_>,
+    permission: HeaderMap,
+    target: &Target,
+    visitor: &Visitor,
+    limited: &Limited,
+    story: &mut Story,
+) -> Reply {
+    story.enter(Stage::Respond);
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let rules = Rules::of_route(target, visitor, https(scope, visitor, story));
+    let mut reply = refused(answer, &Method::OPTIONS, Some(rules));
+    let headers = reply.response.headers_mut();
+    headers.extend(permission);
+    headers.extend(limited.headers());
+    // It depends on all that was asked for.
+    let asked =
+        [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS];
+    asked.iter().for_each(|field| cors::add_vary(headers, field));
+    story.pass("");
+    reply
 }
 
 /// Our own answer to a request that goes no further. What it says to browsers by itself is stricter than any rule, and stays.

@@ -1,4 +1,4 @@
-//! `route`: which application, and which of its routes? And may the request come in the clear?
+//! `route`: which application, and which of its routes? May the request come in the clear? Is it a preflight?
 //!
 //! Reads scheme, host, path and method. What came over plain HTTP is led to HTTPS or refused, as the application says,
 //! before anything else is looked at. The most specific path decides, and among routes of that path the method; a
@@ -19,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::{Client, Scheme};
 use crate::stages::normalize::Request;
+use crate::stages::preflight::Preflight;
 use crate::story::Story;
 use crate::websocket::{self, handshake::Asked};
 
@@ -32,6 +33,8 @@ pub(crate) struct Target {
 pub(crate) enum Found {
     /// A route answers for it.
     Route(Target),
+    /// A browser asks whether a page of another origin may call the route.
+    Preflight(Target, Preflight),
     /// It is to come again over HTTPS.
     Elsewhere(Elsewhere),
 }
@@ -54,6 +57,13 @@ pub(crate) fn find(
         story.pass("led to HTTPS");
         return Ok(Found::Elsewhere(elsewhere));
     }
+    let target =
+        |route: &Arc<Route>| Target { application: Arc::clone(application), route: Arc::clone(route) };
+    if let Some((route, preflight)) = for_preflight(application, request) {
+        story.saw_target(&application.name, Some(&route.name));
+        story.pass(route.name.as_str());
+        return Ok(Found::Preflight(target(route), preflight));
+    }
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
     story.saw_target(&application.name, Some(&route.name));
     match &route.websocket {
@@ -62,7 +72,15 @@ pub(crate) fn find(
         None => story.note("it asked for a WebSocket, which the route does not take"),
     }
     story.pass(route.name.as_str());
-    Ok(Found::Route(Target { application: Arc::clone(application), route: Arc::clone(route) }))
+    Ok(Found::Route(target(route)))
+}
+
+/// The route that would answer the request that a preflight asks about, when it says who may call. Otherwise the
+/// preflight is a request like any other.
+fn for_preflight<'a>(application: &'a Application, request: &Request) -> Option<(&'a Arc<Route>, Preflight)> {
+    let preflight = Preflight::of(request)?;
+    let route = choose(&application.routes, &request.path.decoded, &preflight.method).ok()?;
+    route.cors.is_some().then_some((route, preflight))
 }
 
 /// Routes are sorted, most specific path first.

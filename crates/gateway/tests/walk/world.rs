@@ -183,6 +183,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         inspection: Inspection { body_bytes_max: 65_536, over_limit: OverLimit::Deny, on_error },
         websocket: None,
         security_headers: Arc::clone(&security_headers),
+        cors: None,
         body_bytes_max: 1 << 20,
         response_timeout: second * 30,
         idle_timeout: None,
@@ -206,6 +207,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         api_key_header: HeaderName::from_static("x-api-key"),
         texts: Texts::default(),
         security_headers,
+        cors: None,
         routes: vec![Arc::new(route)],
     };
     Snapshot {

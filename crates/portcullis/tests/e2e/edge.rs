@@ -2,6 +2,7 @@
 //!
 //! The gates of these tests trust 127.0.0.1 as a proxy in front where a test needs a request that came over HTTPS.
 
+mod cors;
 mod headers;
 mod redirect;
 

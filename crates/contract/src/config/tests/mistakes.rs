@@ -427,3 +427,26 @@ fn redirects_that_lead_nowhere() {
     let cases: Vec<_> = cases.iter().map(|to| (hosts, &**to)).collect();
     check("https", &cases);
 }
+
+#[test]
+fn cors_that_says_nothing_or_lets_everybody_in() {
+    let written =
+        |settings: &str| format!("[application.shop.cors]\n{settings}\n\n[application.shop.upstream]");
+    let cases = [
+        "credentials = true",
+        "origins = [\"*\"]\ncredentials = true",
+        "origins = [\"null\"]\ncredentials = true",
+        "origins = [\"*\", \"https://app.example.com\"]",
+        "origins = [\"https://app.example.com/\"]",
+        "origins = [\"https://*.example.com\"]",
+        "origins = \"https://app.example.com\"",
+        "origins = [\"https://app.example.com\"]\nmethods = [\"get\"]",
+        "origins = [\"https://app.example.com\"]\nrequest_headers = [\"*\"]",
+        "origins = [\"https://app.example.com\"]\nexpose = [\"x request id\"]",
+        "origins = [\"https://app.example.com\"]\nmax_age = \"2d\"",
+        "origin = [\"https://app.example.com\"]",
+    ]
+    .map(written);
+    let cases: Vec<_> = cases.iter().map(|to| ("[application.shop.upstream]", &**to)).collect();
+    check("cors", &cases);
+}
