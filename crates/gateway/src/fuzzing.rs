@@ -15,6 +15,7 @@
 mod forwarded;
 mod h2_watch;
 mod path;
+mod proxy;
 
 use crate::strict::laws;
 
@@ -22,11 +23,12 @@ use crate::strict::laws;
 pub type Target = fn(&[u8]);
 
 /// All targets by their names in `fuzz/`.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("strict_head", strict_head),
     ("chunked", chunked),
     ("path", path::hold),
     ("forwarded", forwarded::hold),
+    ("proxy", proxy::hold),
     ("h2_watch", h2_watch::hold),
 ];
 
@@ -44,6 +46,7 @@ pub fn chunked(input: &[u8]) {
 pub use forwarded::hold as forwarded;
 pub use h2_watch::hold as h2_watch;
 pub use path::hold as path;
+pub use proxy::hold as proxy;
 
 #[cfg(test)]
 mod tests {

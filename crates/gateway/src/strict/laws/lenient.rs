@@ -36,7 +36,7 @@ const STRICT: Reader = Reader {
     skips: false,
 };
 
-/// One for each leniency, and those that have many.
+/// The strict one, one for each leniency, and those that have many.
 const READERS: [Reader; 12] = [
     STRICT,
     Reader { lf: true, ..STRICT },
@@ -55,7 +55,10 @@ const READERS: [Reader; 12] = [
 /// Where the messages in `bytes` end, as every reader sees it.
 pub(super) fn agreed_ends(bytes: &[u8]) -> Vec<usize> {
     let strict = STRICT.ends(bytes);
-    for reader in READERS {
+    // Fuzzing has millions of inputs for each of them.
+    let one = 1 + bytes.len() % (READERS.len() - 1);
+    let readers = if cfg!(fuzzing) { &READERS[one..=one] } else { &READERS[1..] };
+    for reader in readers {
         assert_eq!(reader.ends(bytes), strict, "{reader:?} reads {}", bytes.escape_ascii());
     }
     strict
@@ -98,7 +101,9 @@ impl Reader {
             [b'\r', ..] if self.cr => 1,
             _ => 0,
         };
-        let place = (0..rest.len()).find(|place| is_end(&rest[*place..]) > 0)?;
+        let may_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let places = rest.iter().enumerate().filter(|(_, byte)| may_end(byte));
+        let place = places.map(|(place, _)| place).find(|place| is_end(&rest[*place..]) > 0)?;
         *at += place + is_end(&rest[place..]);
         Some(&rest[..place])
     }
