@@ -28,7 +28,7 @@ const METHODS: [Method; 7] =
 
 /// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names; and two of which the
 /// upstream gets ours, if any.
-const NEVER_PASSED: [HeaderName; 10] = [
+const NEVER_PASSED: [HeaderName; 11] = [
     header::CONNECTION,
     header::EXPECT,
     header::HOST,
@@ -37,6 +37,8 @@ const NEVER_PASSED: [HeaderName; 10] = [
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    // Half of an upgrade to HTTP/2 (RFC 7540 §3.2.1): a server that reads it without its `Upgrade` opens a tunnel.
+    HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
