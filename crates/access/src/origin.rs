@@ -14,13 +14,15 @@ const ORIGIN_BYTES_MAX: usize = 300;
 /// A web origin: scheme, host and port. Two of them are the same or not; there is nothing in between.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    scheme: WebScheme,
+    /// Lower case.
+    scheme: Box<str>,
     /// Lower case; an IPv6 address in its brackets.
     host: Box<str>,
-    port: u16,
+    /// `None` where none is named and the scheme has no usual one.
+    port: Option<u16>,
 }
 
-/// The schemes that pages come by.
+/// The schemes that requests come by. Pages of browser extensions come by others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WebScheme {
     /// In the clear.
@@ -42,7 +44,7 @@ pub enum Origins {
 
 /// Why a text is no origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not an origin: a scheme, `http` or `https`, a host, and a port if it is not the usual one")]
+#[error("not an origin: a scheme, a host, and a port if it is not the usual one")]
 pub struct NotAnOrigin;
 
 impl WebScheme {
@@ -52,6 +54,10 @@ impl WebScheme {
             Self::Http => "http",
             Self::Https => "https",
         }
+    }
+
+    fn of(scheme: &str) -> Option<Self> {
+        [Self::Http, Self::Https].into_iter().find(|known| known.as_str() == scheme)
     }
 
     fn usual_port(self) -> u16 {
@@ -70,13 +76,14 @@ impl Origin {
             return Err(NotAnOrigin);
         }
         let (scheme, authority) = text.split_once("://").ok_or(NotAnOrigin)?;
-        let scheme = match scheme {
-            "http" => WebScheme::Http,
-            "https" => WebScheme::Https,
-            _ => return Err(NotAnOrigin),
-        };
+        // RFC 3986 §3.1, as browsers write it: in lower case.
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
+        if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) || !scheme.chars().all(plain) {
+            return Err(NotAnOrigin);
+        }
         let (host, port) = host_and_port(authority).ok_or(NotAnOrigin)?;
-        Ok(Self { scheme, host, port: port.unwrap_or(scheme.usual_port()) })
+        let port = port.or(WebScheme::of(scheme).map(WebScheme::usual_port));
+        Ok(Self { scheme: scheme.into(), host, port })
     }
 
     /// Whether it is where a request for `host` went: the value of `Host`, with its port if it names one.
@@ -85,9 +92,10 @@ impl Origin {
     /// that reaches us in the clear may have had TLS before it did, and what such a page may do, a page
     /// without TLS may do anyway.
     pub fn is_of(&self, host: &str, scheme: WebScheme) -> bool {
-        let Some((asked, port)) = host_and_port(host) else { return false };
-        let port = port.unwrap_or(self.scheme.usual_port());
-        self.scheme >= scheme && self.host == asked && self.port == port
+        let Some((own, (asked, port))) = WebScheme::of(&self.scheme).zip(host_and_port(host)) else {
+            return false;
+        };
+        own >= scheme && self.host == asked && self.port == Some(port.unwrap_or(own.usual_port()))
     }
 }
 
@@ -105,8 +113,13 @@ impl Origins {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        if self.port == self.scheme.usual_port() { Ok(()) } else { write!(f, ":{}", self.port) }
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        match self.port {
+            Some(port) if WebScheme::of(&self.scheme).map(WebScheme::usual_port) != Some(port) => {
+                write!(f, ":{port}")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -150,6 +163,7 @@ mod tests {
         check("http://localhost:3000", Some("http://localhost:3000"));
         check("http://[::1]:3000", Some("http://[::1]:3000"));
         check("https://SHOP.example.com", Some("https://shop.example.com"));
+        check("chrome-extension://abcdef", Some("chrome-extension://abcdef"));
     }
 
     #[test]
@@ -175,10 +189,9 @@ mod tests {
             "https://[a]",
             "https://::1",
             "https://é.example",
-            "ftp://a",
             "HTTPS://a",
+            "9p://a",
             "file://",
-            "chrome-extension://abcdef",
         ] {
             check(text, None);
         }
@@ -209,6 +222,8 @@ mod tests {
         same("https://a.example.evil.example", "a.example", Https, false);
         same("https://a.example.", "a.example", Https, false);
         same("null", "null", Https, false);
+        // An extension's page is nobody's own.
+        same("chrome-extension://abcdef", "abcdef", Http, false);
         same("https://a.example", "", Https, false);
     }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use rustls_pki_types::pem::{self, PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Certificates in one file at most: the whole store of a system has some hundred and fifty.
@@ -176,6 +178,26 @@ pub fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
         from: instant(parsed.validity().not_before)?,
         until: instant(parsed.validity().not_after)?,
     })
+}
+
+/// The DNS names and addresses that a certificate is for, lower case (RFC 5280 §4.2.1.6; clients heed no other part of
+/// it, RFC 9525 §2); `None` for one that cannot be read.
+pub fn names(certificate: &CertificateDer<'_>) -> Option<Vec<Box<str>>> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let alternatives = parsed.subject_alternative_name().ok().flatten();
+    let names = alternatives.iter().flat_map(|names| &names.value.general_names);
+    let names = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    });
+    Some(names.collect())
+}
+
+fn address(bytes: &[u8]) -> Option<Box<str>> {
+    let v4 = || <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from);
+    Some(v4().or_else(v6)?.to_string().into())
 }
 
 impl Authorities {

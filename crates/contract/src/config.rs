@@ -10,8 +10,8 @@ mod application;
 mod bounds;
 mod callers;
 mod certificate;
-mod certificate_file;
 mod choice;
+mod client_authority;
 mod cors;
 mod headers;
 mod https;
@@ -35,7 +35,6 @@ mod time;
 mod tls;
 mod tree;
 mod upstream;
-mod web_origin;
 mod websocket;
 mod word;
 

@@ -25,7 +25,7 @@ use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
-pub use cors::{Cors, Origins};
+pub use cors::{Cors, CorsOrigins};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;
 

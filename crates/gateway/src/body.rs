@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -450,6 +451,19 @@ impl Stall {
         let timer =
             self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + after)));
         timer.as_mut().poll(cx).map(|()| after)
+    }
+
+    /// A write to a client that does not get on for too long is an error.
+    pub(crate) fn in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.reset();
+            return written;
+        }
+        self.poll(cx).map(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
     }
 
     /// Something moved.

@@ -111,16 +111,6 @@ where
         self.turns.clone()
     }
 
-    fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.stall.reset();
-            return polled;
-        }
-        self.stall
-            .poll(cx)
-            .map(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
-    }
-
     /// Receives into the inbox; ready with 0 when the client will send no more.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.inbox.is_resting() {
@@ -183,7 +173,7 @@ where
                 continue;
             }
             let written = Pin::new(&mut self.inner).poll_write(cx, &words.left);
-            let written = ready!(self.watch(cx, written));
+            let written = ready!(self.stall.in_time(cx, written));
             match (written, &mut self.last_words) {
                 (Ok(bytes), Some(words)) if bytes > 0 => words.left.advance(bytes),
                 _ => self.last_words = None,
@@ -281,7 +271,7 @@ where
 {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.watch(cx, polled)
+        self.stall.in_time(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -290,7 +280,7 @@ where
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.watch(cx, polled)
+        self.stall.in_time(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -301,7 +291,7 @@ where
     /// is the end of the turn.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.inner).poll_flush(cx);
-        ready!(self.watch(cx, polled))?;
+        ready!(self.stall.in_time(cx, polled))?;
         if self.turn == Whose::Ours && self.turns.is_over() {
             self.turn = Whose::Theirs;
             if let Some(waiting) = self.waiting.take() {
@@ -315,7 +305,7 @@ where
         if matches!(self.linger, Linger::Open) {
             ready!(self.say_last(cx))?;
             let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
-            ready!(self.watch(cx, polled))?;
+            ready!(self.stall.in_time(cx, polled))?;
             self.linger = Linger::Draining(Stall::new(Some(LINGER)), LINGER_BYTES_MAX);
         }
         self.drain(cx)

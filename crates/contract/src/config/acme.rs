@@ -8,13 +8,12 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::Uri;
 use http::uri::Scheme;
-use jiff::Timestamp;
 use rustls::RootCertStore;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Value, json};
 
 use super::address::is_host_name;
-use super::certificate_file::Certificates;
+use super::certificate::Certificates;
 use super::kind::{At, Gaps, Text, Wrong};
 use super::secret::fetch;
 use super::tree::{self, Config};
@@ -160,8 +159,8 @@ fn is_nameable(host: &str) -> bool {
 pub(crate) fn compile(
     config: &Config,
     tls: &tree::ListenTls,
-    certificates: &[Arc<Certificate>],
-    (surroundings, now): (&dyn Surroundings, Timestamp),
+    shown: &[Arc<Certificate>],
+    certificates: &Certificates<'_>,
     problems: &mut Problems,
 ) -> Option<Option<Arc<Acme>>> {
     if tls.acme.is_left_out() {
@@ -180,11 +179,13 @@ pub(crate) fn compile(
         let help = "add `plain_address` to `[listen]`, or write \"tls-alpn-01\"";
         problems.add(Problem::at(&acme.challenge.place, message).help(help));
     }
-    let names = names(config, tls, certificates, problems);
-    let roots = roots(acme, &Certificates::new(surroundings, now), problems);
+    let names = names(config, tls, shown, problems);
+    let roots = roots(acme, certificates, problems);
     let external = match acme.external_account.value() {
         None if acme.external_account.is_left_out() => Some(None),
-        declared => declared.and_then(|account| external(account, surroundings, problems)).map(Some),
+        declared => {
+            declared.and_then(|account| external(account, certificates.judged_by().0, problems)).map(Some)
+        }
     };
     Some(Some(Arc::new(Acme {
         directory: acme.directory.value()?.0.clone(),

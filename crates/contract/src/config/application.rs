@@ -7,10 +7,10 @@ use std::sync::Arc;
 use portcullis_model::ApplicationName;
 
 use super::callers::Callers;
-use super::certificate_file::Certificates;
+use super::certificate::Certificates;
+use super::client_authority::Authorities;
 use super::kind::{At, Gaps, Text};
 use super::node::rate;
-use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::LimitName;
 use super::{cors, headers, https, nearest, route, upstream};

@@ -1,68 +1,186 @@
-//! Certificates for the public listener: chains with their keys and names, and the authorities of clients.
+//! Certificates and keys that a configuration names: fetched from their files, with the place of every mistake.
 //!
-//! What a certificate is worth to somebody else is not judged here; whether it can be used at all is, because a
-//! listener that finds out at the first handshake has found out too late.
+//! Whoever compiles a section with certificates asks [`Certificates`]; what is in a file is judged by
+//! [`crate::certificate`].
 
-use std::sync::Arc;
+use std::cell::OnceCell;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rustls::RootCertStore;
-use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
-use secrecy::SecretString;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::certificate::{self, Authorities, Identity};
+use super::kind::{Text, Wrong};
+use super::secret::{self, SecretFile};
+use super::word::path;
+use crate::certificate::{Authorities, Identity, certificates, validity};
+use crate::diagnostic::{Place, Problem, Problems, quoted};
+use crate::ports::{FileProblem, Surroundings};
 
-/// A chain with its key.
-pub(crate) struct Pair {
-    pub(crate) key: CertifiedKey,
-    pub(crate) names: Vec<Box<str>>,
-    pub(crate) not_after: Timestamp,
-}
+/// The file that holds certificates, which are no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CertificateFile(PathBuf);
 
-/// Joins a chain and its key. The error says which of them is wrong, and never shows a byte of the key.
-pub(crate) fn pair(chain: &[u8], key: &SecretString) -> Result<Pair, String> {
-    let chain = certificate::certificates(chain).map_err(|why| format!("it {why}"))?;
-    let leaf = chain.first().ok_or("it holds no certificate")?;
-    let (names, not_after) = described(leaf)?;
-    let identity = Identity::new(chain, key).map_err(|why| format!("the key's file {why}"))?;
-    Ok(Pair { key: CertifiedKey::clone(identity.certified_key()), names, not_after })
-}
+impl Text for CertificateFile {
+    const NAME: &'static str = "file";
+    const LIKE: &'static str = "\"tls/ca.pem\"";
 
-/// The certificates of an authority, as roots to verify by.
-pub(crate) fn roots(pem: &[u8]) -> Result<Arc<RootCertStore>, String> {
-    let authorities = Authorities::from_pem(pem).map_err(|why| format!("it {why}"))?;
-    Ok(Arc::clone(authorities.roots()))
-}
-
-/// The names a certificate is for and when it ends.
-fn described(leaf: &CertificateDer<'_>) -> Result<(Vec<Box<str>>, Timestamp), String> {
-    let (_, parsed) = X509Certificate::from_der(leaf)
-        .map_err(|_| "its first certificate cannot be read; is it X.509?".to_owned())?;
-    let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp())
-        .map_err(|_| "its end is a date that cannot be".to_owned())?;
-    let alternatives = parsed.subject_alternative_name().ok().flatten();
-    let names: Vec<Box<str>> = alternatives
-        .iter()
-        .flat_map(|names| &names.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
-            GeneralName::IPAddress(bytes) => address(bytes),
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() {
-        return Err("it is for no host: it has no subject alternative name, and clients heed no other".into());
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        path(text, Self::NAME, Self::LIKE).map(Self)
     }
-    Ok((names, not_after))
+
+    fn text(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
 }
 
-fn address(bytes: &[u8]) -> Option<Box<str>> {
-    let ip = match bytes.len() {
-        4 => std::net::IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
-        _ => std::net::IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
+/// Reads the certificates that a configuration names; those of the system at most once.
+pub(crate) struct Certificates<'s> {
+    surroundings: &'s dyn Surroundings,
+    now: Timestamp,
+    system: OnceCell<Result<Authorities, String>>,
+}
+
+/// Whether a date is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dates {
+    Good,
+    Ended(Timestamp),
+    NotYet(Timestamp),
+}
+
+impl<'s> Certificates<'s> {
+    /// `now` decides which certificates have ended; [`Timestamp::MIN`] asks nobody for a date.
+    pub(crate) fn new(surroundings: &'s dyn Surroundings, now: Timestamp) -> Self {
+        Self { surroundings, now, system: OnceCell::new() }
+    }
+
+    /// What comes from outside, and the time that certificates are judged by.
+    pub(crate) fn judged_by(&self) -> (&'s dyn Surroundings, Timestamp) {
+        (self.surroundings, self.now)
+    }
+
+    /// The authorities of a file, or reports why there are none.
+    pub(crate) fn authorities(
+        &self,
+        file: &CertificateFile,
+        place: &Place,
+        problems: &mut Problems,
+    ) -> Option<Authorities> {
+        let pem = self.public_file(file, place, problems)?;
+        let shown = self.shown(file);
+        let authorities = match Authorities::from_pem(&pem) {
+            Ok(authorities) => authorities,
+            Err(why) => {
+                problems.add(Problem::at(place, format!("{shown} {why}")).help(why.help()));
+                return None;
+            }
+        };
+        // One that is good is enough: bundles carry old authorities along.
+        let dates: Vec<_> = authorities.certificates().iter().map(|one| self.dates(one)).collect();
+        if let Some(bad) = dates.first()
+            && !dates.contains(&Dates::Good)
+        {
+            report_dates(*bad, &format!("every authority in {shown}"), place, problems);
+        }
+        Some(authorities)
+    }
+
+    /// The authorities that the system trusts, or reports at `place` why there are none.
+    pub(crate) fn of_system(&self, place: &Place, problems: &mut Problems) -> Option<Authorities> {
+        let found = self.system.get_or_init(|| {
+            let found = self.surroundings.system_authorities()?;
+            Authorities::of_system(found).ok_or_else(|| "it has none".into())
+        });
+        match found {
+            Ok(authorities) => Some(authorities.clone()),
+            Err(why) => {
+                let message = format!(
+                    "nobody vouches for certificates: the authorities of this system are missing: {why}"
+                );
+                let help =
+                    "install them (on Debian, the package `ca-certificates`), or name your own in `ca_file`";
+                problems.add(Problem::at(place, message).help(help));
+                None
+            }
+        }
+    }
+
+    /// A certificate with its chain and its private key, or reports what is wrong with either.
+    pub(crate) fn identity(
+        &self,
+        (chain, chain_place): (&CertificateFile, &Place),
+        (key, key_place): (&SecretFile, &Place),
+        problems: &mut Problems,
+    ) -> Option<Identity> {
+        let chain = self.chain(chain, chain_place, problems);
+        let shown = quoted(&self.surroundings.resolve(key.path()).to_string_lossy());
+        let key =
+            secret::read(key, key_place, self.surroundings).map_err(|problem| problems.add(problem)).ok();
+        match Identity::new(chain?, &key?) {
+            Ok(identity) => Some(identity),
+            Err(why) => {
+                problems.add(Problem::at(key_place, format!("{shown} {why}")).help(why.help()));
+                None
+            }
+        }
+    }
+
+    /// A chain of certificates, the leaf first.
+    fn chain(
+        &self,
+        file: &CertificateFile,
+        place: &Place,
+        problems: &mut Problems,
+    ) -> Option<Vec<CertificateDer<'static>>> {
+        let pem = self.public_file(file, place, problems)?;
+        let shown = self.shown(file);
+        match certificates(&pem) {
+            Ok(chain) => {
+                let dates = chain.first().map_or(Dates::Good, |leaf| self.dates(leaf));
+                report_dates(dates, &format!("the certificate in {shown}"), place, problems);
+                Some(chain)
+            }
+            Err(why) => {
+                problems.add(Problem::at(place, format!("{shown} {why}")).help(why.help()));
+                None
+            }
+        }
+    }
+
+    fn public_file(&self, file: &CertificateFile, place: &Place, problems: &mut Problems) -> Option<Vec<u8>> {
+        let read = self.surroundings.public_file(&self.surroundings.resolve(&file.0));
+        let report = |why: FileProblem| {
+            let problem = Problem::at(place, format!("cannot read {}: {why}", self.shown(file)));
+            problems.add(match why {
+                FileProblem::Missing => {
+                    problem.help("create it; relative paths count from the folder of this file")
+                }
+                _ => problem,
+            });
+        };
+        read.map_err(report).ok()
+    }
+
+    fn shown(&self, file: &CertificateFile) -> String {
+        quoted(&self.surroundings.resolve(&file.0).to_string_lossy())
+    }
+
+    fn dates(&self, certificate: &CertificateDer<'_>) -> Dates {
+        match validity(certificate) {
+            Some(validity) if self.now > validity.until => Dates::Ended(validity.until),
+            Some(validity) if self.now < validity.from && self.now != Timestamp::MIN => {
+                Dates::NotYet(validity.from)
+            }
+            _ => Dates::Good,
+        }
+    }
+}
+
+fn report_dates(dates: Dates, what: &str, place: &Place, problems: &mut Problems) {
+    let message = match dates {
+        Dates::Good => return,
+        Dates::Ended(at) => format!("{what} ended at {at}, so nothing would be trusted"),
+        Dates::NotYet(at) => format!("{what} is good only from {at} on"),
     };
-    Some(ip.to_string().into())
+    problems.add(Problem::at(place, message).help("put one that is good now into the file"));
 }

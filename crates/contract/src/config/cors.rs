@@ -2,13 +2,13 @@
 
 use http::{HeaderName, HeaderValue, Method, header};
 
-use super::kind::List;
+use super::kind::{List, Text as _};
+use super::origin::PageOrigin;
 use super::table::Setting;
 use super::tree;
-use super::web_origin::{ExposedHeader, WebOrigin};
-use super::word::METHODS;
+use super::word::{ExposedHeader, METHODS};
 use crate::diagnostic::{Problem, Problems};
-use crate::snapshot::{Cors, Origins};
+use crate::snapshot::{Cors, CorsOrigins};
 
 /// What pages of other origins may do where no route says more. The outer `None` is a section with a mistake.
 pub(crate) fn of_application(
@@ -44,9 +44,9 @@ fn of_section(
 
 /// Reports what would say nothing, or let everybody in.
 fn report_what_cannot_be_meant(cors: &tree::Cors, problems: &mut Problems) {
-    let says = |origin: &str| cors.origins.items().find(|item| *item.value.0 == *origin);
+    let says = |origin: &PageOrigin| cors.origins.items().find(|item| item.value == *origin);
     let with_credentials = cors.credentials.value() == Some(&true);
-    if let Some(any) = says(WebOrigin::ANY) {
+    if let Some(any) = says(&PageOrigin::Any) {
         if with_credentials {
             let message = "with `credentials`, any site could act for whoever visits it and read the answers";
             problems.add(Problem::at(&any.place, message).help("name the origins that are meant"));
@@ -56,7 +56,7 @@ fn report_what_cannot_be_meant(cors: &tree::Cors, problems: &mut Problems) {
             problems.add(Problem::at(&any.place, message).help("keep `*`, or the others"));
         }
     }
-    if let Some(null) = says(WebOrigin::NULL).filter(|_| with_credentials) {
+    if let Some(null) = says(&PageOrigin::Null).filter(|_| with_credentials) {
         let message = "every site can show a page whose origin is `null`, which with `credentials` could act for visitors";
         problems.add(Problem::at(&null.place, message).help("take it out, or `credentials`"));
     }
@@ -64,13 +64,9 @@ fn report_what_cannot_be_meant(cors: &tree::Cors, problems: &mut Problems) {
 
 /// What pages of other origins may do on a route that takes these methods; none are all.
 fn compiled(cors: &tree::Cors, of_route: &[Method]) -> Option<Cors> {
-    let origins: Vec<HeaderValue> = cors
-        .origins
-        .value()?
-        .values()
-        .map(|origin| HeaderValue::try_from(&*origin.0))
-        .collect::<Result<_, _>>()
-        .ok()?;
+    let listed_origins = cors.origins.value()?;
+    let as_sent = listed_origins.values().map(|origin| HeaderValue::try_from(origin.text()));
+    let as_sent: Vec<HeaderValue> = as_sent.collect::<Result<_, _>>().ok()?;
     let methods = match cors.methods.value() {
         Some(methods) => methods.values().cloned().collect(),
         None if !cors.methods.is_left_out() => return None,
@@ -94,10 +90,10 @@ fn compiled(cors: &tree::Cors, of_route: &[Method]) -> Option<Cors> {
     ];
     let present = |(name, value): (HeaderName, Option<HeaderValue>)| Some((name, value?));
     Some(Cors {
-        origins: if origins.iter().any(|origin| origin == WebOrigin::ANY) {
-            Origins::Any
+        origins: if listed_origins.values().any(|origin| *origin == PageOrigin::Any) {
+            CorsOrigins::Any
         } else {
-            Origins::Listed(origins)
+            CorsOrigins::Listed(as_sent)
         },
         methods,
         request_headers,

@@ -13,10 +13,11 @@ use portcullis_access::limit::Rate;
 use portcullis_access::suspicion::BanRule;
 
 use super::callers::Callers;
-use super::certificate_file::Certificates;
+use super::certificate::Certificates;
+use super::client_authority::Authorities;
 use super::kind::List;
 use super::table::Setting;
-use super::tls::{self, Authorities};
+use super::tls;
 use super::tree::{self, Config};
 use super::{application, keys};
 use crate::diagnostic::{Problem, Problems};
@@ -30,15 +31,15 @@ pub(crate) fn snapshot(
     now: Timestamp,
     problems: &mut Problems,
 ) -> Option<Snapshot> {
-    let listen = listen(config, surroundings, now, problems);
+    let certificates = Certificates::new(surroundings, now);
+    let listen = listen(config, &certificates, problems);
     let ops = ops(config, problems);
     let bounds = super::bounds::bounds(config, problems);
     let exempt =
         networks(&config.ban.value()?.exempt, "everyone would be exempt from bans and limits", problems);
     let callers = Callers::declared(config, problems)?;
     let keys = keys::key_ring(config, &callers, surroundings, now, problems);
-    let authorities = Authorities::declared(config, surroundings, problems)?;
-    let certificates = Certificates::new(surroundings, now);
+    let authorities = Authorities::declared(config, &certificates, problems)?;
     let applications = application::all(config, &callers, &authorities, &certificates, problems);
     Some(Snapshot {
         listen: listen?,
@@ -54,14 +55,9 @@ pub(crate) fn snapshot(
     })
 }
 
-fn listen(
-    config: &Config,
-    surroundings: &dyn Surroundings,
-    now: Timestamp,
-    problems: &mut Problems,
-) -> Option<Listen> {
+fn listen(config: &Config, certificates: &Certificates<'_>, problems: &mut Problems) -> Option<Listen> {
     let listen = config.listen.value()?;
-    let tls = tls::listen(config, surroundings, now, problems);
+    let tls = tls::listen(config, certificates, problems);
     let plain_address = plain_address(listen, problems);
     let harm = "everyone could choose the address that limits, bans and logs see";
     let trusted_proxies = networks(&listen.trusted_proxies, harm, problems);

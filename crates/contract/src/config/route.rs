@@ -11,9 +11,9 @@ use portcullis_access::demand::Demand;
 
 use super::application::Limits;
 use super::callers::{Callers, Use};
+use super::client_authority::Authorities;
 use super::kind::{At, Text};
 use super::table::Setting;
-use super::tls::Authorities;
 use super::tree::{self, Config};
 use super::word::METHODS;
 use super::{cors, headers};

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::kind::{Text, Wrong};
 use super::table::Setting;
+use super::word::path;
 use crate::diagnostic::{Excerpt, Place, Problem, Problems, quoted};
 use crate::ports::Surroundings;
 
@@ -63,10 +64,7 @@ impl Text for SecretFile {
     const LIKE: &'static str = "\"state/api-key-hash.key\"";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        if text.is_empty() || text.contains('\0') {
-            return Err(Wrong::new("does not name a file").help(format!("write it like {}", Self::LIKE)));
-        }
-        Ok(Self(PathBuf::from(text)))
+        path(text, Self::NAME, Self::LIKE).map(Self)
     }
 
     fn text(&self) -> String {

@@ -1,4 +1,4 @@
-//! Compiles TLS on the public listener: which certificates a folder holds, and the authorities of clients.
+//! Compiles TLS on the public listener: versions, suites, and which certificates a folder holds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::CertifiedKey;
+use secrecy::SecretString;
 
 use super::acme;
-use super::certificate::{self, Pair};
+use super::certificate::Certificates;
 use super::choice::Suite;
-use super::kind::{At, Gaps};
-use super::nearest;
-use super::table::Setting;
+use super::kind::At;
 use super::tree::{self, Config};
-use super::word::AuthorityName;
+use crate::certificate::{Identity, certificates, names, provider, validity};
 use crate::diagnostic::{Place, Problem, Problems, quoted};
 use crate::ports::{FileProblem, Surroundings};
-use crate::snapshot::{Certificate, ClientAuthority, HostPattern, Origin, Tls, TlsVersion};
+use crate::snapshot::{Certificate, HostPattern, Origin, Tls, TlsVersion};
 
 /// Where certificates are looked for when nothing is said.
 const FOLDER: &str = "tls";
@@ -25,8 +25,7 @@ const FOLDER: &str = "tls";
 /// Compiles `[listen.tls]`; `Some(None)` without the section.
 pub(crate) fn listen(
     config: &Config,
-    surroundings: &dyn Surroundings,
-    now: Timestamp,
+    certificates: &Certificates<'_>,
     problems: &mut Problems,
 ) -> Option<Option<Tls>> {
     let setting = &config.listen.value()?.tls;
@@ -35,12 +34,13 @@ pub(crate) fn listen(
     }
     let tls = setting.value()?;
     let minimum_version = *tls.minimum_version.value()?;
-    let provider = Arc::new(provider(tls, minimum_version, problems)?);
+    let provider = Arc::new(wanted_provider(tls, minimum_version, problems)?);
     let place = tls.certificates.written().map_or(&setting.place, |(_, place)| place);
     let named = tls.certificates.value();
+    let (surroundings, now) = certificates.judged_by();
     let folder = surroundings.resolve(named.map_or(Path::new(FOLDER), PathBuf::as_path));
     let folder = Folder { path: &folder, place, surroundings, now };
-    let certificates = match (folder.list(), named) {
+    let shown = match (folder.list(), named) {
         (Ok(files), _) if !files.is_empty() => folder.certificates(&files, problems)?,
         (Ok(_) | Err(FileProblem::Missing), None) => vec![folder.self_made(config, problems)?],
         (Ok(_), Some(_)) => {
@@ -55,13 +55,17 @@ pub(crate) fn listen(
             return None;
         }
     };
-    let acme = acme::compile(config, tls, &certificates, (surroundings, now), problems)?;
-    Some(Some(Tls { minimum_version, provider, certificates, acme }))
+    let acme = acme::compile(config, tls, &shown, certificates, problems)?;
+    Some(Some(Tls { minimum_version, provider, certificates: shown, acme }))
 }
 
 /// The provider with the suites that are wanted, each good for a version that is spoken.
-fn provider(tls: &tree::ListenTls, minimum: TlsVersion, problems: &mut Problems) -> Option<CryptoProvider> {
-    let all = aws_lc_rs::default_provider();
+fn wanted_provider(
+    tls: &tree::ListenTls,
+    minimum: TlsVersion,
+    problems: &mut Problems,
+) -> Option<CryptoProvider> {
+    let all = CryptoProvider::clone(provider());
     let spoken = |suite: &rustls::SupportedCipherSuite| {
         minimum == TlsVersion::Tls12 || suite.version().version == rustls::ProtocolVersion::TLSv1_3
     };
@@ -142,7 +146,7 @@ impl Folder<'_> {
         let chain = self.surroundings.public_file(&file).map_err(|why| unreadable(&file, &why))?;
         let key = self.surroundings.secret_file(&key_file).map_err(|why| unreadable(&key_file, &why))?;
         let Pair { mut key, names, not_after } =
-            certificate::pair(&chain, &key).map_err(|why| (file.clone(), why, None))?;
+            pair(&chain, &key).map_err(|why| (file.clone(), why, None))?;
         if not_after <= self.now {
             let help = Some("put a new one in its place");
             return Err((file, format!("the certificate ended at {not_after}"), help));
@@ -161,7 +165,7 @@ impl Folder<'_> {
         let made = self.surroundings.self_made(&state, &own_names(config));
         let pair = made
             .map_err(|why| why.to_string())
-            .and_then(|made| certificate::pair(&made.certificate, &made.key).map(|pair| (made.file, pair)));
+            .and_then(|made| pair(&made.certificate, &made.key).map(|pair| (made.file, pair)));
         match pair {
             Ok((file, Pair { key, names, not_after })) => Some(Arc::new(Certificate {
                 file,
@@ -177,6 +181,25 @@ impl Folder<'_> {
             }
         }
     }
+}
+
+/// A chain with its key, and what its leaf says of itself.
+struct Pair {
+    key: CertifiedKey,
+    names: Vec<Box<str>>,
+    not_after: Timestamp,
+}
+
+/// Joins a chain and its key. The error says which of them is wrong, and never shows a byte of the key.
+fn pair(chain: &[u8], key: &SecretString) -> Result<Pair, String> {
+    let chain = certificates(chain).map_err(|why| format!("it {why}"))?;
+    let described = chain.first().and_then(|leaf| names(leaf).zip(validity(leaf)));
+    let (names, validity) = described.ok_or("its first certificate cannot be read; is it X.509?")?;
+    if names.is_empty() {
+        return Err("it is for no host: it has no subject alternative name, and clients heed no other".into());
+    }
+    let identity = Identity::new(chain, key).map_err(|why| format!("the key's file {why}"))?;
+    Ok(Pair { key: CertifiedKey::clone(identity.certified_key()), names, not_after: validity.until })
 }
 
 /// The hosts that the configuration names, and those that a first try from this machine uses.
@@ -236,70 +259,6 @@ fn pairs(names: &[PathBuf]) -> Vec<Files> {
         }
     }
     found.into_values().collect()
-}
-
-/// The authorities that routes can name.
-pub(crate) struct Authorities<'c> {
-    declared: &'c [(AuthorityName, At<tree::ClientAuthority>)],
-    gaps: Gaps,
-    compiled: Vec<Arc<ClientAuthority>>,
-    has_tls: bool,
-}
-
-impl<'c> Authorities<'c> {
-    /// Reads all of them.
-    pub(crate) fn declared(
-        config: &'c Config,
-        surroundings: &dyn Surroundings,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let declared = config.client_authority.value()?;
-        let mut compiled = Vec::new();
-        for (name, At { value, .. }) in &declared.entries {
-            let Some((file, place)) = value.file.written() else { continue };
-            let path = surroundings.resolve(file);
-            let roots = surroundings.public_file(&path).map_err(|why| why.to_string());
-            match roots.and_then(|pem| certificate::roots(&pem)) {
-                Ok(roots) => {
-                    compiled.push(Arc::new(ClientAuthority { name: name.0.clone(), roots }));
-                }
-                Err(why) => {
-                    let message = format!("{}: {why}", quoted(&path.to_string_lossy()));
-                    problems.add(Problem::at(place, message));
-                }
-            }
-        }
-        let has_tls = config.listen.value().is_some_and(|listen| !listen.tls.is_left_out());
-        Some(Self { declared: &declared.entries, gaps: declared.gaps, compiled, has_tls })
-    }
-
-    /// The authority that a route names; `Some(None)` when it names none.
-    pub(crate) fn of(
-        &self,
-        setting: &Setting<AuthorityName>,
-        problems: &mut Problems,
-    ) -> Option<Option<Arc<ClientAuthority>>> {
-        let Some((name, place)) = setting.written() else {
-            return setting.is_left_out().then_some(None);
-        };
-        if !self.has_tls {
-            let message = "nobody can present a certificate: the public listener does not speak TLS";
-            problems.add(Problem::at(place, message).help("add a section `[listen.tls]`"));
-            return None;
-        }
-        if let Some(found) = self.compiled.iter().find(|authority| authority.name == name.0) {
-            return Some(Some(Arc::clone(found)));
-        }
-        let known = self.declared.iter().map(|(known, _)| known);
-        if self.gaps == Gaps::None && !known.clone().any(|known| known == name) {
-            let help = match nearest::to(&name.0, known.map(|known| &*known.0)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("declare it in a section `[client_authority.{}]`", name.0),
-            };
-            problems.add(Problem::at(place, format!("there is no client authority `{}`", name.0)).help(help));
-        }
-        None
-    }
 }
 
 impl Suite {

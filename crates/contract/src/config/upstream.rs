@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::certificate_file::Certificates;
+use super::certificate::Certificates;
 use super::kind::{Gaps, Text};
 use super::node::collide;
 use super::tree::{self, Config};

@@ -51,9 +51,14 @@ fn origins(declared: &tree::Websocket, problems: &mut Problems) -> Option<Origin
         }
         return Some(Origins::Any);
     }
+    if let Some(null) = declared.origins.items().find(|origin| origin.value == PageOrigin::Null) {
+        let message = "pages without an origin of their own all say `null`";
+        problems.add(Problem::at(&null.place, message).help("name those that have one"));
+        return None;
+    }
     let named = listed.values().filter_map(|origin| match origin {
         PageOrigin::This(origin) => Some(origin.clone()),
-        PageOrigin::Any => None,
+        PageOrigin::Null | PageOrigin::Any => None,
     });
     Some(Origins::Listed(named.collect()))
 }

@@ -309,15 +309,45 @@ impl Text for Sentence {
     }
 }
 
+/// A header that pages of other origins may send or read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExposedHeader(pub(crate) HeaderName);
+
+impl Text for ExposedHeader {
+    const NAME: &'static str = "header name";
+    const LIKE: &'static str = "\"x-api-key\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == "*" {
+            let wrong = Wrong::new(
+                "`*` is the name of a header where credentials are sent, and every header elsewhere",
+            );
+            return Err(wrong.help("name each header"));
+        }
+        let wrong = || Wrong::new(format!("{} is not a header name", quoted(text)));
+        let name = text.parse().map_err(|_| wrong().help(format!("write it like {}", Self::LIKE)))?;
+        Ok(Self(name))
+    }
+
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// A path, for kinds that name a `what` and are written like `like`.
+pub(crate) fn path(text: &str, what: &str, like: &str) -> Result<PathBuf, Wrong> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Wrong::new(format!("does not name a {what}")).help(format!("write it like {like}")));
+    }
+    Ok(PathBuf::from(text))
+}
+
 impl Text for PathBuf {
     const NAME: &'static str = "folder";
     const LIKE: &'static str = "\"state\" or \"/var/lib/portcullis\"";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        if text.is_empty() || text.contains('\0') {
-            return Err(Wrong::new("does not name a folder").help(format!("write it like {}", Self::LIKE)));
-        }
-        Ok(PathBuf::from(text))
+        path(text, Self::NAME, Self::LIKE)
     }
 
     fn text(&self) -> String {

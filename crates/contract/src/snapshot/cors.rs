@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cors {
     /// The origins whose pages may.
-    pub origins: Origins,
+    pub origins: CorsOrigins,
     /// The methods that they may use.
     pub methods: Vec<Method>,
     /// The header fields that they may send beyond those that every form can.
@@ -17,16 +17,16 @@ pub struct Cors {
     pub on_preflights: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Origins whose pages may call.
+/// The origins whose pages may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origins {
+pub enum CorsOrigins {
     /// Every one, without credentials.
     Any,
     /// These, as browsers write them.
     Listed(Vec<HeaderValue>),
 }
 
-impl Origins {
+impl CorsOrigins {
     /// What a page of this origin is told, `Access-Control-Allow-Origin`; `None` when it may not.
     pub fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         match self {

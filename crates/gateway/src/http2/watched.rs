@@ -149,17 +149,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
         Self { inner, watching, stall: Stall::new(Some(stall_timeout)), ending: Ending::No }
     }
 
-    /// A write that does not get on for too long is an error.
-    fn in_time<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.stall.reset();
-            return polled;
-        }
-        self.stall
-            .poll(cx)
-            .map(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
-    }
-
     /// After a fault the library only learns that the connection is over; until then its last words are said.
     fn over(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Error>> {
         let Some(fault) = self.watching.fault() else { return Poll::Ready(None) };
@@ -236,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return Poll::Ready(Err(over));
         }
         let polled = Pin::new(&mut this.inner).poll_write(cx, buf);
-        let written = ready!(this.in_time(cx, polled))?;
+        let written = ready!(this.stall.in_time(cx, polled))?;
         this.watching.we_sent(buf.get(..written).unwrap_or_default());
         Poll::Ready(Ok(written))
     }
@@ -251,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return Poll::Ready(Err(over));
         }
         let polled = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
-        let written = ready!(this.in_time(cx, polled))?;
+        let written = ready!(this.stall.in_time(cx, polled))?;
         let mut left = written;
         for part in bufs {
             let sent = part.get(..left.min(part.len())).unwrap_or_default();
@@ -268,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.inner).poll_flush(cx);
-        this.in_time(cx, polled)
+        this.stall.in_time(cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

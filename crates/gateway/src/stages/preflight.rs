@@ -104,7 +104,7 @@ pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 
 #[cfg(test)]
 mod tests {
-    use portcullis_contract::snapshot::Origins;
+    use portcullis_contract::snapshot::CorsOrigins;
 
     use super::*;
 
@@ -117,7 +117,7 @@ mod tests {
         expected: Result<&str, &str>,
     ) {
         let cors = Cors {
-            origins: Origins::Listed(vec![HeaderValue::from_static("https://a.test")]),
+            origins: CorsOrigins::Listed(vec![HeaderValue::from_static("https://a.test")]),
             methods: vec![Method::GET, Method::DELETE],
             request_headers: vec![header::CONTENT_TYPE, HeaderName::from_static("x-api-key")],
             on_answers: Vec::new(),

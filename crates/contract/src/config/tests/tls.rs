@@ -97,3 +97,50 @@ fn versions_and_suites_must_go_together() {
     told(&two.replace("1.3", "1.1"), &[], "older versions are broken");
     told("plain_address = \"127.0.0.1:8081\"", &[], "speaks plain HTTP itself");
 }
+
+/// A route that asks for a client certificate, and the authority as declared.
+fn asking(route: &str, authority: &str) -> String {
+    let text = mistakes::GOOD.replace("[ops]", &format!("[listen.tls]\n{authority}[ops]"));
+    let text = text.replacen("public = true", &format!("public = true\n{route}"), 1);
+    assert!(text.contains(route));
+    text
+}
+
+#[test]
+fn an_authority_of_clients_is_judged_as_any_other() {
+    let authority = |until: i32| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let mut fixture = Fixture::new();
+    for (name, content) in
+        [("good.pem", authority(2040)), ("old.pem", authority(2020)), ("x.pem", "x".into())]
+    {
+        fixture.files.insert(PathBuf::from("/etc/portcullis").join(name), Ok(content));
+    }
+    let check = |route: &str, authority: &str, expected: Option<&str>| {
+        let text = asking(route, authority);
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        match (compile(&text, "portcullis.toml", &fixture, now), expected) {
+            (Ok(_), None) => {}
+            (Ok(_), Some(expected)) => panic!("not told: {expected}"),
+            (Err(told), expected) => {
+                let told = rendered(&text, &told);
+                assert!(expected.is_some_and(|expected| told.contains(expected)), "{expected:?}: {told}");
+            }
+        }
+    };
+    let partners = |file: &str| format!("[client_authority.partners]\nfile = \"{file}\"\n");
+    let route = "client_certificate = \"partners\"";
+    check(route, &partners("good.pem"), None);
+    check(route, &partners("old.pem"), Some("ended at 2020-01-01"));
+    check(route, &partners("x.pem"), Some("holds no certificate in PEM form"));
+    check(route, &partners("none.pem"), Some("there is no such file"));
+    check(route, "", Some("there is no client authority `partners`"));
+    check("client_certificate = \"partner\"", &partners("good.pem"), Some("did you mean `partners`?"));
+    let plain = mistakes::GOOD.replacen("public = true", &format!("public = true\n{route}"), 1);
+    let told = compile(&plain, "f", &fixture, "2026-11-22T12:00:00Z".parse().unwrap()).unwrap_err();
+    assert!(rendered(&plain, &told).contains("the public listener does not speak TLS"));
+}

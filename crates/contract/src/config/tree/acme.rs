@@ -1,7 +1,7 @@
 //! The settings of certificates that an authority is asked for (RFC 8555).
 
 use super::super::acme::{DirectoryUrl, DomainName, KeyId, MailAddress};
-use super::super::certificate_file::CertificateFile;
+use super::super::certificate::CertificateFile;
 use super::super::kind::{Kind, List, Node, NonEmpty, Shown};
 use super::super::secret::{SecretFile, SecretVariable};
 use super::super::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};

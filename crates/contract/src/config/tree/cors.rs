@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::Method;
 
 use crate::config::kind::{Kind, List, Node, NonEmpty, Shown};
+use crate::config::origin::PageOrigin;
 use crate::config::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};
-use crate::config::web_origin::{ExposedHeader, WebOrigin};
+use crate::config::word::ExposedHeader;
 use crate::diagnostic::Problems;
 
 settings! {
@@ -17,7 +18,7 @@ settings! {
     struct Cors {
         /// The origins: scheme, host and port as browsers write them. `*` is every origin and goes without credentials,
         /// `null` is any page in a sandbox. An empty list is nobody.
-        origins: List<WebOrigin> = required, example ["https://app.example.com"];
+        origins: List<PageOrigin> = required, example ["https://app.example.com"];
         /// The methods that they may use. Left out, those of the route.
         methods: NonEmpty<Method> = optional, example ["GET", "POST"];
         /// Headers that they may send beyond those that every form can: a JSON body needs `content-type`, an API key its

@@ -1,5 +1,6 @@
 //! The settings of TLS on the public listener, and of the authorities that clients' certificates come from.
 
+use super::super::certificate::CertificateFile;
 use super::super::choice::Suite;
 use super::super::kind::{Kind, Node, NonEmpty, Shown};
 use super::super::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};
@@ -33,6 +34,6 @@ settings! {
     /// An authority whose certificates clients can present. Routes name it in `client_certificate`.
     struct ClientAuthority {
         /// The certificates of the authority, in PEM. Relative to this file.
-        file: PathBuf = required, example "partners-ca.pem";
+        file: CertificateFile = required, example "partners-ca.pem";
     }
 }

@@ -2,7 +2,7 @@
 
 use rustls_pki_types::ServerName;
 
-use super::super::certificate_file::CertificateFile;
+use super::super::certificate::CertificateFile;
 use super::super::kind::{Kind, Node, Shown};
 use super::super::secret::SecretFile;
 use super::super::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};

@@ -4,14 +4,14 @@
 //! differ by origin.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use portcullis_contract::snapshot::{Cors, Origins};
+use portcullis_contract::snapshot::{Cors, CorsOrigins};
 
 use crate::fields;
 
 /// Marks an answer to a page of this origin, if any asked.
 pub(crate) fn put(headers: &mut HeaderMap, cors: &Cors, origin: Option<&HeaderValue>) {
     fields::take_away(headers, |name| name.as_str().starts_with("access-control-"));
-    if cors.origins != Origins::Any {
+    if cors.origins != CorsOrigins::Any {
         add_vary(headers, &header::ORIGIN);
     }
     if let Some(allowed) = origin.and_then(|origin| cors.origins.allow(origin)) {
@@ -33,7 +33,7 @@ pub(super) fn add_vary(headers: &mut HeaderMap, field: &HeaderName) {
 mod tests {
     use super::*;
 
-    fn cors(origins: Origins) -> Cors {
+    fn cors(origins: CorsOrigins) -> Cors {
         let on_answers = vec![(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-own"))];
         let (methods, request_headers, on_preflights) = (Vec::new(), Vec::new(), Vec::new());
         Cors { origins, methods, request_headers, on_answers, on_preflights }
@@ -41,7 +41,7 @@ mod tests {
 
     /// The fields of an answer for those that the upstream sent, and a page of this origin.
     #[track_caller]
-    fn check(origins: &Origins, origin: Option<&'static str>, theirs: &[&str], expected: &[&str]) {
+    fn check(origins: &CorsOrigins, origin: Option<&'static str>, theirs: &[&str], expected: &[&str]) {
         let mut headers = HeaderMap::new();
         for line in theirs {
             let (name, value) = line.split_once(": ").unwrap();
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn only_a_listed_origin_may_read_and_the_upstream_has_no_say() {
-        let listed = Origins::Listed(["https://a.test", "null"].map(HeaderValue::from_static).to_vec());
+        let listed = CorsOrigins::Listed(["https://a.test", "null"].map(HeaderValue::from_static).to_vec());
         let allowed = "access-control-allow-origin: https://a.test";
         let exposed = "access-control-expose-headers: x-own";
         check(&listed, Some("https://a.test"), &[], &[allowed, exposed, "vary: origin"]);
@@ -79,9 +79,9 @@ mod tests {
         check(&listed, Some("https://a.test"), &theirs, &[allowed, exposed, "vary: origin", "x-kept: 1"]);
         let null = "access-control-allow-origin: null";
         check(&listed, Some("null"), &[], &[null, exposed, "vary: origin"]);
-        check(&Origins::Any, Some("https://b.test"), &[], &["access-control-allow-origin: *", exposed]);
+        check(&CorsOrigins::Any, Some("https://b.test"), &[], &["access-control-allow-origin: *", exposed]);
         check(
-            &Origins::Listed(Vec::new()),
+            &CorsOrigins::Listed(Vec::new()),
             Some("null"),
             &["access-control-allow-origin: null"],
             &["vary: origin"],
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn an_answer_says_once_that_it_depends_on_the_origin() {
-        let listed = Origins::Listed(Vec::new());
+        let listed = CorsOrigins::Listed(Vec::new());
         check(&listed, None, &["vary: accept-encoding"], &["vary: accept-encoding", "vary: origin"]);
         check(&listed, None, &["vary: accept, Origin"], &["vary: accept, Origin"]);
         check(&listed, None, &["vary: *"], &["vary: *"]);
-        check(&Origins::Any, None, &["vary: accept"], &["vary: accept"]);
+        check(&CorsOrigins::Any, None, &["vary: accept"], &["vary: accept"]);
     }
 }
