@@ -97,9 +97,10 @@ impl Client {
         Self::over_tls(connector, if speaks == Speaks::Http1 { 0 } else { usize::MAX }, tls, speaks)
     }
 
-    /// A client that trusts what this PEM text vouches for, itself included.
-    pub fn trusting(pem: &str, speaks: Speaks) -> Self {
-        let connector = HttpConnector::new_with_resolver(Here);
+    /// A client at a certain local address that trusts what this PEM text vouches for, itself included.
+    pub fn trusting(pem: &str, address: impl Into<IpAddr>, speaks: Speaks) -> Self {
+        let mut connector = HttpConnector::new_with_resolver(Here);
+        connector.set_local_address(Some(address.into()));
         Self::over_tls(connector, usize::MAX, tls(Some(pem), None), speaks)
     }
 

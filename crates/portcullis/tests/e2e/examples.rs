@@ -8,6 +8,7 @@ mod readmes;
 mod stand_in;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -21,6 +22,9 @@ use crate::gate::{DEADLINE, binary};
 /// The examples, by folder.
 const ALL: [&str; 5] =
     ["license-plate-detector", "openvpn-ivalt-2fa", "frenly-ai", "ai-cloud-dashboard", "ecommerce-analytics"];
+
+/// The second listener, where an example has one.
+const PLAIN: &str = "plain_address = \"127.0.0.1:8001\"";
 
 /// The folder of all examples, from the crate's folder.
 fn folder() -> PathBuf {
@@ -86,11 +90,18 @@ impl Example {
         self.replace(servers, &format!("servers = [\"{}\"]", upstream.url()));
         self.replace("address = \"127.0.0.1:8000\"", "address = \"127.0.0.1:0\"");
         self.replace("address = \"127.0.0.1:9090\"", "address = \"127.0.0.1:0\"");
+        let has_plain = text.contains(PLAIN);
+        if has_plain {
+            self.replace(PLAIN, "plain_address = \"127.0.0.1:0\"");
+        }
         let config = self.path("portcullis.toml");
         let arguments = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let gate = Gate::builder(binary()).arguments(arguments).start().await;
+        let builder = Gate::builder(binary()).arguments(arguments);
+        let builder = if has_plain { builder.expect_listener("plain") } else { builder };
+        let gate = builder.start().await;
         let certificate = fs::read_to_string(self.path("ssl/cert.pem")).ok();
-        Running { gate, upstream, example: self, certificate }
+        let plain = has_plain.then(|| gate.address("plain"));
+        Running { gate, upstream, example: self, certificate, plain }
     }
 }
 
@@ -101,6 +112,8 @@ struct Running {
     example: Example,
     /// The gate's certificate, where the example speaks TLS.
     certificate: Option<String>,
+    /// Where it listens for what comes in the clear besides.
+    plain: Option<SocketAddr>,
 }
 
 impl Running {
@@ -114,7 +127,16 @@ impl Running {
 
     /// A client that trusts the gate.
     fn client(&self) -> Client {
-        self.certificate.as_ref().map_or_else(Client::new, |pem| Client::trusting(pem, Speaks::Http2))
+        self.client_from(1)
+    }
+
+    /// The same from this address, the last number of 127.0.0.x.
+    fn client_from(&self, last: u8) -> Client {
+        let address = [127, 0, 0, last];
+        match &self.certificate {
+            Some(pem) => Client::trusting(pem, address, Speaks::Http2),
+            None => Client::from_address(address),
+        }
     }
 
     /// Begins a request; `who` names a file of `state/` that holds a key, `-` is nobody.

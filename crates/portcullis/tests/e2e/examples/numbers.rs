@@ -21,14 +21,10 @@ fn passed(statuses: &[u16], requests: usize, window: Duration, began: Instant) {
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn from(last: u8) -> Client {
-    Client::from_address([127, 0, 0, last])
-}
-
 #[tokio::test]
 async fn frenly_lets_a_client_make_100_requests_a_minute_in_the_guides_words() {
     let running = Example::copy("frenly-ai").await.start().await;
-    let (client, began) = (from(2), Instant::now());
+    let (client, began) = (running.client_from(2), Instant::now());
     let mut statuses = running.statuses(&client, 50, "user", "/api/tasks").await;
     statuses.extend(running.statuses(&client, 70, "readonly", "/whatever").await);
     passed(&statuses, 100, MINUTE, began);
@@ -42,19 +38,23 @@ async fn frenly_lets_a_client_make_100_requests_a_minute_in_the_guides_words() {
     assert_eq!(refused.json()["error"], "Rate limit exceeded");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(running.statuses(&from(3), 1, "user", "/api/tasks").await, [200], "another client");
+    assert_eq!(
+        running.statuses(&running.client_from(3), 1, "user", "/api/tasks").await,
+        [200],
+        "another client"
+    );
 }
 
 #[tokio::test]
 async fn frenly_shuts_out_an_address_for_300_seconds_after_five_attacks() {
     let running = Example::copy("frenly-ai").await.start().await;
     let attack = "/api/tasks?query=SELECT+*+FROM+users+WHERE+id+=+1+UNION+SELECT+*+FROM+passwords";
-    assert_eq!(running.statuses(&from(2), 5, "-", attack).await, [403; 5]);
-    let banned = running.request(&from(2), "admin", "GET", "/api/tasks").send().await;
+    assert_eq!(running.statuses(&running.client_from(2), 5, "-", attack).await, [403; 5]);
+    let banned = running.request(&running.client_from(2), "admin", "GET", "/api/tasks").send().await;
     assert_eq!((banned.status.as_u16(), &banned.json()["error"]), (429, &"Request blocked".into()));
     let wait: u64 = banned.header("retry-after").unwrap().parse().unwrap();
     assert!((290..=300).contains(&wait), "{wait}");
-    assert_eq!(running.statuses(&from(3), 1, "admin", "/api/tasks").await, [200]);
+    assert_eq!(running.statuses(&running.client_from(3), 1, "admin", "/api/tasks").await, [200]);
 }
 
 #[tokio::test]
@@ -122,28 +122,54 @@ async fn the_dashboards_routes_ask_for_resource_and_action() {
 async fn the_shop_counts_each_address_on_each_route_100_for_analytics_and_1000_for_others() {
     let running = Example::copy("ecommerce-analytics").await.start().await;
     let began = Instant::now();
-    let statuses = running.statuses(&from(2), 60, "viewer", "/api/analytics/revenue").await;
-    let other_path = running.statuses(&from(2), 45, "viewer", "/api/analytics/by/region").await;
+    let statuses = running.statuses(&running.client_from(2), 60, "viewer", "/api/analytics/revenue").await;
+    let other_path =
+        running.statuses(&running.client_from(2), 45, "viewer", "/api/analytics/by/region").await;
     passed(&[statuses, other_path].concat(), 100, HOUR, began);
-    let query = running.request(&from(2), "viewer", "POST", "/api/analytics/query").send().await;
+    let query =
+        running.request(&running.client_from(2), "viewer", "POST", "/api/analytics/query").send().await;
     assert_eq!(
         (query.status.as_u16(), query.header("ratelimit-policy")),
         (200, Some("\"analytics\";q=100;w=3600"))
     );
     assert_eq!(
-        running.statuses(&from(3), 1, "viewer", "/api/analytics/revenue").await,
+        running.statuses(&running.client_from(3), 1, "viewer", "/api/analytics/revenue").await,
         [200],
         "another address"
     );
     let began = Instant::now();
-    passed(&running.statuses(&from(2), 1010, "admin", "/api/orders/1").await, 1000, HOUR, began);
+    passed(
+        &running.statuses(&running.client_from(2), 1010, "admin", "/api/orders/1").await,
+        1000,
+        HOUR,
+        began,
+    );
     let refused = loop {
-        let answer = running.request(&from(2), "admin", "GET", "/api/orders/2").send().await;
+        let answer = running.request(&running.client_from(2), "admin", "GET", "/api/orders/2").send().await;
         if answer.status == 429 {
             break answer;
         }
     };
     assert_eq!(refused.json()["detail"], "Too many requests");
+}
+
+#[tokio::test]
+async fn the_shop_answers_with_the_guides_five_headers_and_leads_to_https() {
+    let running = Example::copy("ecommerce-analytics").await.start().await;
+    let answer = running.client().get(running.url("/health")).send().await;
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("x-xss-protection", "1; mode=block"),
+        ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+        ("content-security-policy", "default-src 'self'"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    let plain = format!("http://{}/health?a=b", running.gate.address("plain"));
+    let led = Client::new().get(plain).send().await;
+    let expected = (301, Some("https://localhost:8000/health?a=b"));
+    assert_eq!((led.status.as_u16(), led.header("location")), expected);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the READMEs promise: every command is typed as it stands there, and its statuses are those that stand above it.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use crate::examples::{ALL, Example, Running, folder};
 
@@ -65,7 +66,7 @@ fn promises(readme: &str) -> Vec<Promise> {
 }
 
 /// What the README sets before its commands, such as `json='…'`; the gate's address is another one here.
-fn settings(readme: &str, gate: &str) -> String {
+fn settings(readme: &str, gate: &str, plain: Option<SocketAddr>) -> String {
     let is_setting = |line: &&String| {
         let line = line.strip_prefix("export ").unwrap_or(line);
         line.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
@@ -73,7 +74,8 @@ fn settings(readme: &str, gate: &str) -> String {
     let set: Vec<String> = blocks(readme).iter().filter(is_setting).cloned().collect();
     let usual = ["gate=http://127.0.0.1:8000", "gate=https://localhost:8000"];
     assert!(set.iter().any(|line| usual.contains(&line.as_str())), "{set:?}");
-    format!("{}\ngate={gate}", set.join("\n"))
+    let plain = plain.map(|plain| format!("\nplain=http://{plain}")).unwrap_or_default();
+    format!("{}\ngate={gate}{plain}", set.join("\n"))
 }
 
 /// The statuses that a command prints: of the answers' heads, or as it was told to print them.
@@ -92,7 +94,7 @@ async fn keep_promises(running: &Running) {
     let readme = running.example.read("README.md");
     let promises = promises(&readme);
     assert!(promises.len() >= 8, "{promises:#?}");
-    let set = settings(&readme, running.url("").trim_end_matches('/'));
+    let set = settings(&readme, running.url("").trim_end_matches('/'), running.plain);
     for Promise { expected, command } in promises {
         let line = format!("cd examples/{}\n{set}\n{command}", running.example.name);
         let (_, output) = running.example.types(&line).await;
