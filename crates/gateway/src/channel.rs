@@ -1,8 +1,10 @@
 //! How a client is connected: from where, and with what protection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_contract::snapshot::ClientAuthority;
 
 use crate::stages::accept::Admitted;
 
@@ -28,8 +30,8 @@ pub(crate) struct Secured {
 /// A client's certificate that was verified.
 #[derive(Debug)]
 pub(crate) struct ClientCertificate {
-    /// The names of the authorities that it can be traced to.
-    pub(crate) authorities: Vec<Box<str>>,
+    /// The authorities that it can be traced to, as they were when it was verified.
+    pub(crate) authorities: Vec<Arc<ClientAuthority>>,
     /// Whom it names.
     pub(crate) subject: Box<str>,
     /// When it ends: a connection may outlive it.

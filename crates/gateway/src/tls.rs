@@ -204,8 +204,8 @@ impl Maker<'_> {
         let mut all = RootCertStore::empty();
         let mut verifiers = Vec::new();
         for authority in authorities {
-            all.extend(authority.roots.roots.iter().cloned());
-            let verifier = verifier(&authority.roots, &self.tls.provider)?;
+            all.extend(authority.certificates.roots().roots.iter().cloned());
+            let verifier = verifier(authority.certificates.roots(), &self.tls.provider)?;
             verifiers.push((authority, verifier));
         }
         let mut config = self.config(verifier(&Arc::new(all), &self.tls.provider)?)?;
@@ -234,7 +234,7 @@ impl Closed {
         let vouches =
             |verifier: &dyn ClientCertVerifier| verifier.verify_client_cert(leaf, between, at).is_ok();
         let vouching = self.authorities.iter().filter(|(_, verifier)| vouches(verifier.as_ref()));
-        let authorities = vouching.map(|(authority, _)| authority.name.clone()).collect();
+        let authorities = vouching.map(|(authority, _)| Arc::clone(authority)).collect();
         let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
         let subject: String = parsed.subject().to_string().chars().take(SUBJECT_BYTES_MAX).collect();
         let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()?;

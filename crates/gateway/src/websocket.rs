@@ -22,6 +22,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use portcullis_access::limit::Rate;
 use portcullis_access::origin::WebScheme;
 use portcullis_contract::snapshot::{MissingOrigin, Websocket};
@@ -42,7 +43,7 @@ use crate::story::Story;
 use crate::upstream::Arriving;
 use frame::{Rules, Side};
 use handshake::{Asked, Expected, Opening};
-use sockets::{Holder, Place, still};
+use sockets::{Expiry, Holder, Place, Told, still};
 use talk::{Ending, Outside, Tally, Terms};
 
 /// Pings and pongs of a client: ten a second would be ten times what the most anxious library sends.
@@ -101,7 +102,7 @@ pub(crate) fn may_open(
 pub(crate) struct Entered {
     opening: Opening,
     place: Place,
-    time_left: Option<Duration>,
+    expiry: Option<Expiry>,
 }
 
 /// Takes a place for the WebSocket that a request asks for, if it does.
@@ -131,13 +132,18 @@ pub(crate) fn enter(
         return Err(Refusal::banned(ban.until.since(now), "banned while the WebSocket was opened"));
     }
     still(&holder, snapshot, &scope.gate.snapshot()).map_err(|told| Refusal::forbidden(told.to_string()))?;
-    let expires = match permit.principal() {
+    let key = match permit.principal() {
         Principal::ApiKey(key) => snapshot.keys.named(&key.key).and_then(|key| key.expires),
         Principal::Anonymous => None,
     };
+    let presented = request.channel.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let certificate = presented.filter(|_| target.route.client_authority.is_some()).map(|one| one.not_after);
     let wall = scope.gate.tellers.clock.wall();
-    let time_left = expires.map(|at| Duration::try_from(at.duration_since(wall)).unwrap_or_default());
-    Ok(Some(Entered { opening, place, time_left }))
+    let left = |at: Timestamp| Duration::try_from(at.duration_since(wall)).unwrap_or_default();
+    let ends = [(key, Told::KeyExpired), (certificate, Told::CertificateExpired)];
+    let ends = ends.into_iter().filter_map(|(at, then)| Some(Expiry { left: left(at?), then }));
+    let expiry = ends.min_by_key(|expiry| expiry.left);
+    Ok(Some(Entered { opening, place, expiry }))
 }
 
 impl Entered {
@@ -172,8 +178,8 @@ impl Entered {
             mode: target.application.modes.limits,
             idle_timeout: rules.idle_timeout,
         };
-        let Self { opening, place, time_left } = self;
-        Ok(Box::new(Switch { opening, place, time_left, upstream, terms }))
+        let Self { opening, place, expiry } = self;
+        Ok(Box::new(Switch { opening, place, expiry, upstream, terms }))
     }
 }
 
@@ -181,7 +187,7 @@ impl Entered {
 pub(crate) struct Switch {
     opening: Opening,
     place: Place,
-    time_left: Option<Duration>,
+    expiry: Option<Expiry>,
     upstream: Upgraded,
     terms: Terms,
 }
@@ -194,7 +200,7 @@ impl Switch {
 
     /// Waits for the client's half, and lets the two talk until they are done.
     pub(crate) async fn run(self: Box<Self>, shared: Arc<Shared>, half: Half, mut story: Story) {
-        let Self { mut place, time_left, upstream, terms, .. } = *self;
+        let Self { mut place, expiry, upstream, terms, .. } = *self;
         let Half { upgrade, _connection } = half;
         let tellers = &shared.gate.tellers;
         let mut upstream = TokioIo::new(upstream);
@@ -206,7 +212,7 @@ impl Switch {
         let mut client = TokioIo::new(client);
         let outside = Outside {
             place: &mut place,
-            time_left,
+            expiry,
             stop: &shared.stop,
             cut: &shared.cut,
             clock: tellers.clock.as_ref(),

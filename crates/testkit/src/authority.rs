@@ -1,6 +1,7 @@
 //! Certificates for tests: an authority of the test's own, and what it vouches for.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
@@ -25,7 +26,8 @@ pub struct Credentials {
 /// How long a certificate is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
-    Now,
+    LaterThanAnyTest,
+    In(Duration),
     LongAgo,
 }
 
@@ -51,7 +53,12 @@ impl Authority {
 
     /// A certificate for these host names and addresses.
     pub fn certificate(&self, names: &[&str]) -> Credentials {
-        self.sign(names, Until::Now)
+        self.sign(names, Until::LaterThanAnyTest)
+    }
+
+    /// A certificate that ends so soon.
+    pub fn short_certificate(&self, names: &[&str], lasts: Duration) -> Credentials {
+        self.sign(names, Until::In(lasts))
     }
 
     /// A certificate that ended long ago.
@@ -69,9 +76,13 @@ impl Authority {
 fn params(names: &[&str], until: Until) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
-    if until == Until::LongAgo {
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2021, 1, 1);
+    match until {
+        Until::LaterThanAnyTest => {}
+        Until::In(lasts) => params.not_after = (SystemTime::now() + lasts).into(),
+        Until::LongAgo => {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2021, 1, 1);
+        }
     }
     params
 }
@@ -80,7 +91,7 @@ impl Credentials {
     /// A certificate that nobody vouches for but itself.
     pub fn self_signed(names: &[&str]) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = params(names, Until::Now).self_signed(&key).unwrap();
+        let certificate = params(names, Until::LaterThanAnyTest).self_signed(&key).unwrap();
         Self { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 

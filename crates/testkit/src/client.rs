@@ -169,7 +169,8 @@ impl Client {
     }
 }
 
-fn tls(trusted: Option<&str>, certificate: Option<&Credentials>) -> ClientConfig {
+/// What a client trusts, and presents when it is asked.
+pub(crate) fn tls(trusted: Option<&str>, certificate: Option<&Credentials>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     if let Some(pem) = trusted {
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();

@@ -2,14 +2,18 @@
 //!
 //! What no library would send is written with [`crate::raw`], and [`frame`] helps to.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -18,15 +22,22 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::authority::{Authority, Credentials};
+use crate::client::tls;
 use crate::deadline::WAIT;
 
 /// A client's WebSocket.
 #[derive(Debug)]
 pub struct Websocket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Box<dyn Duplex>>,
     /// The head of the 101.
     pub answer: HeaderMap,
 }
+
+/// A socket, with TLS or without.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug> Duplex for S {}
 
 /// What a side heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +55,24 @@ pub enum Heard {
 impl Websocket {
     /// Opens a WebSocket at `path` of the gate at `address`; the status instead when that is not 101.
     pub async fn open(address: SocketAddr, path: &str, fields: &[(&str, &str)]) -> Result<Self, StatusCode> {
-        Self::over(TcpStream::connect(address).await.expect("the gate listens"), path, fields).await
+        let stream = TcpStream::connect(address).await.expect("the gate listens");
+        Self::over(Box::new(stream), &address.to_string(), path, fields).await
+    }
+
+    /// The same over TLS, with a gate that shows a certificate of `authority` for `host`, and this certificate for whoever
+    /// asks for one.
+    pub async fn open_secure(
+        address: SocketAddr,
+        host: &str,
+        authority: &Authority,
+        certificate: Option<&Credentials>,
+        path: &str,
+    ) -> Result<Self, StatusCode> {
+        let connector = TlsConnector::from(Arc::new(tls(Some(&authority.pem()), certificate)));
+        let name = ServerName::try_from(host.to_owned()).expect("a host");
+        let stream = TcpStream::connect(address).await.expect("the gate listens");
+        let stream = timeout(WAIT, connector.connect(name, stream)).await.expect("in time").expect("TLS");
+        Self::over(Box::new(stream), &format!("{host}:{}", address.port()), path, &[]).await
     }
 
     /// The same from a certain address of this machine.
@@ -56,12 +84,17 @@ impl Websocket {
     ) -> Result<Self, StatusCode> {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind((local, 0).into()).expect("the local address is ours");
-        Self::over(socket.connect(address).await.expect("the gate listens"), path, fields).await
+        let stream = socket.connect(address).await.expect("the gate listens");
+        Self::over(Box::new(stream), &address.to_string(), path, fields).await
     }
 
-    async fn over(stream: TcpStream, path: &str, fields: &[(&str, &str)]) -> Result<Self, StatusCode> {
-        let peer = stream.peer_addr().expect("a connected socket");
-        let mut request = format!("ws://{peer}{path}").into_client_request().expect("a request");
+    async fn over(
+        stream: Box<dyn Duplex>,
+        host: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Self, StatusCode> {
+        let mut request = format!("ws://{host}{path}").into_client_request().expect("a request");
         for (name, value) in fields {
             let name = HeaderName::try_from(*name).expect("a field's name");
             request.headers_mut().insert(name, HeaderValue::try_from(*value).expect("a field's value"));
@@ -106,7 +139,7 @@ impl Websocket {
     }
 
     /// Hears nothing and says nothing, with the connection open, for as long as this is kept.
-    pub fn fall_silent(self) -> TcpStream {
+    pub fn fall_silent(self) -> impl Duplex {
         self.stream.into_inner()
     }
 }

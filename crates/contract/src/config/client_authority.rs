@@ -30,9 +30,8 @@ impl<'c> Authorities<'c> {
         let mut compiled = Vec::new();
         for (name, At { value, .. }) in &declared.entries {
             let Some((file, place)) = value.file.written() else { continue };
-            if let Some(authorities) = certificates.authorities(file, place, problems) {
-                let (name, roots) = (name.0.clone(), Arc::clone(authorities.roots()));
-                compiled.push(Arc::new(ClientAuthority { name, roots }));
+            if let Some(certificates) = certificates.authorities(file, place, problems) {
+                compiled.push(Arc::new(ClientAuthority { name: name.0.clone(), certificates }));
             }
         }
         let has_tls = config.listen.value().is_some_and(|listen| !listen.tls.is_left_out());

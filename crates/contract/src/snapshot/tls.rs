@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::Acme;
 use jiff::Timestamp;
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
+
+use crate::certificate::Authorities;
 
 /// TLS on the public listener.
 #[derive(Debug, Clone)]
@@ -55,13 +56,14 @@ pub enum Origin {
     SelfMade,
 }
 
-/// An authority whose certificates clients can present.
-#[derive(Debug)]
+/// An authority whose certificates clients can present. Two are the same when they have one name and the same
+/// certificates: a name alone vouches for nobody.
+#[derive(Debug, PartialEq, Eq)]
 pub struct ClientAuthority {
     /// Its name in the configuration.
     pub name: Box<str>,
     /// Its certificates.
-    pub roots: Arc<RootCertStore>,
+    pub certificates: Authorities,
 }
 
 impl Tls {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use portcullis_access::demand::{Judgement, judge};
 use portcullis_contract::Snapshot;
-use portcullis_contract::snapshot::Mode;
+use portcullis_contract::snapshot::{ClientAuthority, Mode};
 use portcullis_model::{ApplicationName, Prefix, Principal, RouteName};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -34,8 +34,18 @@ pub(crate) enum Told {
     KeyGone,
     #[error("the API key has expired")]
     KeyExpired,
+    #[error("the client certificate has expired")]
+    CertificateExpired,
     #[error("the configuration does not let this principal here any more")]
     LeaveGone,
+}
+
+/// When a WebSocket must end, whatever else happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    pub(crate) left: Duration,
+    /// What has ended then.
+    pub(crate) then: Told,
 }
 
 /// Why there is no place.
@@ -119,17 +129,20 @@ impl Sockets {
 }
 
 impl Place {
-    /// Waits until this one is told, or `time_left` of its key has passed.
-    pub(crate) async fn told(&mut self, time_left: Option<Duration>) -> Told {
+    /// Waits until this one is told, or the time of a credential is over.
+    pub(crate) async fn told(&mut self, expiry: Option<Expiry>) -> Told {
         let expiry = async {
-            match time_left {
-                Some(time_left) => tokio::time::sleep(time_left).await,
+            match expiry {
+                Some(Expiry { left, then }) => {
+                    tokio::time::sleep(left).await;
+                    then
+                }
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             Ok(why) = &mut self.told => why,
-            () = expiry => Told::KeyExpired,
+            why = expiry => why,
         }
     }
 }
@@ -154,6 +167,9 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot) -> Result<
     let application = application.ok_or(Told::LeaveGone)?;
     let route = application.routes.iter().find(|r| r.name == holder.route && r.websocket.is_some());
     let route = route.ok_or(Told::LeaveGone)?;
+    if authority(then, holder) != route.client_authority.as_ref() {
+        return if application.modes.auth == Mode::Observe { Ok(()) } else { Err(Told::LeaveGone) };
+    }
     let principal = match &holder.principal {
         Principal::Anonymous => Principal::Anonymous,
         Principal::ApiKey(key) => {
@@ -171,6 +187,12 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot) -> Result<
         _ if application.modes.auth == Mode::Observe => Ok(()),
         Judgement::Unauthenticated | Judgement::Forbidden { .. } => Err(Told::LeaveGone),
     }
+}
+
+/// The authority that the route of a holder asked a certificate of.
+fn authority<'s>(snapshot: &'s Snapshot, holder: &Holder) -> Option<&'s Arc<ClientAuthority>> {
+    let application = snapshot.applications.iter().find(|a| a.name == holder.application)?;
+    application.routes.iter().find(|route| route.name == holder.route)?.client_authority.as_ref()
 }
 
 #[cfg(test)]
@@ -211,7 +233,8 @@ mod tests {
         assert_eq!((sockets.tell(banned), sockets.tell(banned)), (1, 0));
         assert_eq!(meant.told(None).await, Told::Banned);
         assert!(other.told.try_recv().is_err());
-        assert_eq!(other.told(Some(Duration::ZERO)).await, Told::KeyExpired);
+        let expiry = Expiry { left: Duration::ZERO, then: Told::KeyExpired };
+        assert_eq!(other.told(Some(expiry)).await, Told::KeyExpired);
         assert_eq!(sockets.count(), 2, "a place is held until its WebSocket has ended");
     }
 }

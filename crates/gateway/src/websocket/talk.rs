@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::{Began, Breach, Piece, Rules, Side, close};
 use super::lane::{Lane, Saw};
-use super::sockets::{Place, Told};
+use super::sockets::{Expiry, Place, Told};
 
 /// How long the second side has for its Close when the first has closed.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub(super) struct Outside<'a> {
     /// When its leave ends.
     pub(super) place: &'a mut Place,
     /// How long its key is still good.
-    pub(super) time_left: Option<Duration>,
+    pub(super) expiry: Option<Expiry>,
     /// The node is stopping.
     pub(super) stop: &'a CancellationToken,
     /// The node has stopped.
@@ -240,7 +240,7 @@ impl<'a> Talk<'a> {
         U: AsyncRead + AsyncWrite + Unpin,
     {
         let idle_timeout = self.pace.terms.idle_timeout;
-        let told = outside.place.told(outside.time_left);
+        let told = outside.place.told(outside.expiry);
         tokio::pin!(told);
         loop {
             let silence_ends = self.moved + idle_timeout;
@@ -286,7 +286,7 @@ impl<'a> Talk<'a> {
             self.up.end(to_upstream.unwrap_or_default());
             self.down.end(to_client.unwrap_or_default());
         }
-        let told = outside.place.told(outside.time_left);
+        let told = outside.place.told(outside.expiry);
         let last = sleep_until(Instant::now() + wait);
         tokio::pin!(told, last);
         let mut is_told = matches!(ending, Ending::Told(_));

@@ -4,6 +4,7 @@ mod certificates;
 mod clients;
 mod names;
 mod versions;
+mod websockets;
 
 use portcullis_testkit::{Authority, Client, Credentials, Gate, GateBuilder, Speaks, Upstream};
 

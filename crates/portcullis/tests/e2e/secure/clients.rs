@@ -1,8 +1,9 @@
 //! Certificates of clients: a route asks for one of a named authority (NW-08).
 
-use portcullis_testkit::{Authority, Credentials, Speaks};
+use portcullis_testkit::{Authority, Credentials, Signal, Speaks};
 
 use super::Secure;
+use crate::gate::DEADLINE;
 
 const ROUTES: &str = "[[application.test.route]]\nname = \"open\"\npath = \"/*\"\npublic = true\n\
     [[application.test.route]]\nname = \"partners\"\npath = \"/partners/*\"\nclient_certificate = \"partners\"\n\
@@ -57,11 +58,27 @@ async fn the_event_names_the_certificate_and_who_has_none_is_told_little() {
     let client = secure.client_with(&partner, Speaks::Http1);
     client.get(secure.url("shop.test", "/partners/1")).send().await;
     let event = |event: &serde_json::Value| event["path"] == "/partners/1";
-    let event = secure.gate.wait_for_event(event, crate::gate::DEADLINE).await;
+    let event = secure.gate.wait_for_event(event, DEADLINE).await;
     let said = event["decisions"].to_string();
     assert!(said.contains("client certificate `CN="), "{said}");
     let bare = secure.client(Speaks::Http1).get(secure.url("shop.test", "/partners/2")).send().await;
     assert!(!bare.text().contains("certificate"), "{}", bare.text());
+}
+
+/// A connection outlives reloads; what its certificate was worth does not.
+#[tokio::test]
+async fn an_authority_that_was_replaced_vouches_for_nobody_who_is_still_connected() {
+    let World { secure, partner, .. } = world().await;
+    let client = secure.client_with(&partner, Speaks::Http2);
+    let url = |path: &str| secure.url("shop.test", path);
+    assert_eq!(client.get(url("/partners/before")).send().await.status, 200);
+    std::fs::write(secure.gate.folder().join("partners.pem"), Authority::new().pem()).unwrap();
+    let before = secure.gate.line_count();
+    secure.gate.signal(Signal::Hangup);
+    secure.gate.wait_for_line_after(before, |line| line.text.contains("\"reloaded\""), DEADLINE).await;
+    assert_eq!(client.get(url("/echo")).send().await.status, 200, "the connection is still there");
+    assert_eq!(client.get(url("/partners/after")).send().await.status, 403);
+    assert!(secure.upstream.last_request("/partners/after").is_none());
 }
 
 #[tokio::test]

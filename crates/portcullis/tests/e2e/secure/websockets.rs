@@ -1,0 +1,88 @@
+//! WebSockets over TLS, and what the end of a certificate means for one that is open.
+
+use std::time::{Duration, Instant};
+
+use portcullis_testkit::websocket::Heard;
+use portcullis_testkit::{Authority, Credentials, Gate, Signal, Websocket, WebsocketUpstream};
+
+use super::speaking_tls;
+use crate::gate::{DEADLINE, binary};
+
+/// How soon one must end whose leave is gone.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A gate whose only route takes WebSockets over TLS, from partners.
+struct World {
+    gate: Gate,
+    _upstream: WebsocketUpstream,
+    authority: Authority,
+    partners: Authority,
+}
+
+impl World {
+    async fn start() -> Self {
+        let upstream = WebsocketUpstream::start().await;
+        let (authority, partners) = (Authority::new(), Authority::new());
+        let text = format!(
+            "[listen]\naddress = \"127.0.0.1:0\"\n[ops]\naddress = \"127.0.0.1:0\"\n\
+             [client_authority.partners]\nfile = \"partners.pem\"\n\
+             [application.test]\nhosts = [\"live.test\"]\nupstream.servers = [\"{}\"]\n\
+             [[application.test.route]]\nname = \"live\"\npath = \"/*\"\nclient_certificate = \"partners\"\n\
+             websocket.origin_required = false\n",
+            upstream.url()
+        );
+        let credentials = authority.certificate(&["live.test"]);
+        let builder =
+            Gate::builder(binary()).config(&speaking_tls(&text, "")).file("partners.pem", partners.pem());
+        let builder =
+            builder.file("tls/cert.pem", credentials.certificate).file("tls/key.pem", credentials.key);
+        Self { gate: builder.start().await, _upstream: upstream, authority, partners }
+    }
+
+    async fn open(&self, certificate: Option<&Credentials>) -> Result<Websocket, u16> {
+        let address = self.gate.address("public");
+        let opened = Websocket::open_secure(address, "live.test", &self.authority, certificate, "/").await;
+        opened.map_err(|status| status.as_u16())
+    }
+
+    async fn told(&self) -> String {
+        let event = self.gate.wait_for_event(|event| event.get("websocket").is_some(), DEADLINE).await;
+        event["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_over_tls_carries_what_is_said() {
+    let world = World::start().await;
+    let certificate = world.partners.certificate(&["partner"]);
+    let mut socket = world.open(Some(&certificate)).await.unwrap();
+    for text in ["hello", &"long ".repeat(40_000), ""] {
+        socket.say(text).await;
+        assert_eq!(socket.hear().await, Heard::Text(text.to_owned()));
+    }
+    socket.close(1000).await;
+    assert_eq!(world.open(None).await.err(), Some(403), "nobody without a certificate");
+}
+
+#[tokio::test]
+async fn it_ends_with_the_certificate_that_opened_it() {
+    let world = World::start().await;
+    let lasts = Duration::from_secs(3);
+    let ends = Instant::now() + lasts;
+    let certificate = world.partners.short_certificate(&["partner"], lasts);
+    let mut socket = world.open(Some(&certificate)).await.unwrap();
+    assert_eq!(socket.hear().await, Heard::Close(1008));
+    assert!(Instant::now() < ends + SOON);
+    assert_eq!(world.told().await, "the client certificate has expired");
+}
+
+#[tokio::test]
+async fn it_ends_when_another_authority_takes_the_place_of_its_own() {
+    let world = World::start().await;
+    let mut socket = world.open(Some(&world.partners.certificate(&["partner"]))).await.unwrap();
+    std::fs::write(world.gate.folder().join("partners.pem"), Authority::new().pem()).unwrap();
+    world.gate.signal(Signal::Hangup);
+    assert_eq!(socket.hear().await, Heard::Close(1008));
+    let expected = "the configuration does not let this principal here any more";
+    assert_eq!(world.told().await, expected);
+}
