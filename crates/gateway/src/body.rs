@@ -24,6 +24,7 @@ use tokio::time::{Instant, Sleep};
 use crate::budget::Apart;
 use crate::fields;
 use crate::pace::Pace;
+use crate::received::Received;
 use crate::story::Story;
 use crate::upstream::Arriving;
 
@@ -260,7 +261,7 @@ fn without(mut frame: Frame<Bytes>, is_bad: fn(&str) -> bool) -> Frame<Bytes> {
 /// A body that was held, as far as it was held, and the rest of it as it comes.
 pub(crate) struct Replay {
     held: VecDeque<Frame<Bytes>>,
-    rest: Option<Sending<hyper::body::Incoming>>,
+    rest: Option<Sending<Received>>,
     /// The share of the byte budget; given back when the body has been sent on.
     _apart: Option<Arc<Apart>>,
 }
@@ -268,7 +269,7 @@ pub(crate) struct Replay {
 impl Replay {
     pub(crate) fn new(
         held: VecDeque<Frame<Bytes>>,
-        rest: Option<Sending<hyper::body::Incoming>>,
+        rest: Option<Sending<Received>>,
         apart: Option<Arc<Apart>>,
     ) -> Self {
         Self { held, rest, _apart: apart }

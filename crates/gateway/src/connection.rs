@@ -28,6 +28,7 @@ use crate::channel::Channel;
 use crate::gate::LiveTls;
 use crate::http2;
 use crate::io::{ClientIo, InTurn, keep_little_unsent};
+use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::server::{Shared, handle, refuse_head};
 use crate::strict::Limits;
@@ -150,7 +151,7 @@ where
             if let Some(raw) = raw {
                 request.extensions_mut().insert(Arc::new(raw));
             }
-            let answer = handle(Arc::clone(&shared), request, Arc::clone(&channel));
+            let answer = handle(Arc::clone(&shared), request.map(Received::new), Arc::clone(&channel));
             async move {
                 let answer = answer.await;
                 let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::io::LINGER;
+use crate::received::Received;
 use crate::strict::h2::{FRAME_BYTES_MAX, Fault, Limits};
 use answers::{Answers, Flowing};
 pub(crate) use begin::begin;
@@ -96,7 +97,7 @@ enum Happened {
 pub(crate) async fn serve<S, A, F, B, E>(stream: S, terms: Terms, answer: A, tell: impl Fn(Untold))
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Fn(Request<Incoming>) -> F,
+    A: Fn(Request<Received>) -> F,
     F: Future<Output = Result<Response<B>, E>> + Send + 'static,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -108,9 +109,10 @@ where
     let answers = Answers::new(tasks, limits.stall_timeout);
     let service = {
         let (answers, watching) = (answers.clone(), Arc::clone(&watching));
-        service_fn(move |request| {
+        service_fn(move |request: Request<Incoming>| {
             watching.arrived();
-            let (answering, flow) = (answer(request), answers.begin());
+            let (flow, unread) = answers.begin();
+            let answering = answer(request.map(|body| Received::or_back_to(body, &unread)));
             async move { Ok::<_, E>(answering.await?.map(|body| Flowing::new(body, flow))) }
         })
     };

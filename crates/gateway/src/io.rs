@@ -34,7 +34,7 @@ use crate::strict::{Limits, RawHead, Within};
 /// How long a closing connection waits for the client's last bytes.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// How many of them it throws away: more than a fast client has under way before it has read its answer.
-const LINGER_BYTES_MAX: usize = 16 << 20;
+pub(crate) const LINGER_BYTES_MAX: usize = 16 << 20;
 /// Bytes thrown away at once.
 const LINGER_BYTES: usize = 4096;
 

@@ -20,6 +20,7 @@ mod metrics;
 mod notices;
 mod pace;
 mod proxy_protocol;
+mod received;
 mod refusal;
 mod server;
 pub mod stages;

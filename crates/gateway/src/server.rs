@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, Version, header};
-use hyper::body::Incoming;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use portcullis_access::limit::Taken;
 use portcullis_contract::snapshot::{Application, Flood, Mode, Texts};
@@ -27,6 +26,7 @@ use crate::channel::Channel;
 use crate::connection::{self, Speaks};
 use crate::gate::{Gate, Live};
 use crate::http2::Untold;
+use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::stages::accept::Connections;
 use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, suspicion};
@@ -172,7 +172,7 @@ pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> O
 /// the gate must stop. A panic in a stage ends here, and not the connection.
 pub(crate) async fn handle(
     shared: Arc<Shared>,
-    mut request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Received>,
     channel: Arc<Channel>,
 ) -> Response<Told> {
     let gate = &shared.gate;

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, Response, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -32,6 +31,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
+use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::server::Shared;
 use crate::stages::Scope;
@@ -254,7 +254,7 @@ pub(crate) struct Half {
 
 impl Half {
     /// Takes it out of a request that asks for a WebSocket.
-    pub(crate) fn of(request: &mut http::Request<Incoming>, connection: &Arc<Channel>) -> Option<Self> {
+    pub(crate) fn of(request: &mut http::Request<Received>, connection: &Arc<Channel>) -> Option<Self> {
         let asked = handshake::asked(request.version(), request.headers());
         (asked == Asked::ForWebsocket)
             .then(|| Self { upgrade: hyper::upgrade::on(request), _connection: Arc::clone(connection) })

@@ -3,7 +3,7 @@
 //! The library does not ask a body for more before the client has room for it. So an attacker who asks for much
 //! and opens no window would hold the upstream's connection for ever, and its own would look alive. Every answer
 //! therefore says whom it waits for, and its task is dropped when that is the client for too long: the library
-//! then resets the stream, and only that.
+//! then resets the stream, and only that. Behind an answer the rest of the request is taken in for a short while.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -18,6 +18,7 @@ use hyper::rt::Executor;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Stall;
+use crate::received::Unread;
 
 /// Bytes that an answer hands over at once. The time for each begins anew, so this is how slow a client may read: with
 /// `client_stall_timeout` of 30 seconds, half a kilobyte in a second.
@@ -48,13 +49,16 @@ impl Flow {
     }
 }
 
+/// What an answer shares with the task that sends it.
+type Begun = (Arc<Flow>, Arc<Unread>);
+
 /// Runs the tasks of a connection's answers.
 #[derive(Clone)]
 pub(super) struct Answers {
     tasks: TaskTracker,
     stall_timeout: Duration,
     /// The answer that has begun and whose task has not: the library begins both in one go.
-    begun: Arc<Mutex<Option<Arc<Flow>>>>,
+    begun: Arc<Mutex<Option<Begun>>>,
 }
 
 impl Answers {
@@ -63,10 +67,10 @@ impl Answers {
     }
 
     /// An answer begins; its task is the next one that is run.
-    pub(super) fn begin(&self) -> Arc<Flow> {
-        let flow = Arc::new(Flow::default());
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&flow));
-        flow
+    pub(super) fn begin(&self) -> Begun {
+        let begun = Begun::default();
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun.clone());
+        begun
     }
 }
 
@@ -77,28 +81,43 @@ where
     fn execute(&self, task: F) {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
         match begun {
-            Some(flow) => drop(self.tasks.spawn(unless_stalled(task, flow, self.stall_timeout))),
+            Some((flow, unread)) => {
+                let stall_timeout = self.stall_timeout;
+                self.tasks.spawn(async move {
+                    if unless_stalled(task, flow, stall_timeout).await == Sent::Whole {
+                        unread.drain().await;
+                    }
+                });
+            }
             // What carries on behind an answer, such as a tunnel.
             None => drop(self.tasks.spawn(task)),
         }
     }
 }
 
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Whole,
+    /// Its client did not take it.
+    Stalled,
+}
+
 /// Runs `task` to its end, or until the client has not taken a portion for `after`.
-async fn unless_stalled(task: impl Future<Output = ()>, flow: Arc<Flow>, after: Duration) {
+async fn unless_stalled(task: impl Future<Output = ()>, flow: Arc<Flow>, after: Duration) -> Sent {
     let (mut task, mut stall, mut last) = (pin!(task), Stall::new(Some(after)), None);
     poll_fn(|cx| {
         if task.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(Sent::Whole);
         }
         let waits = flow.waits_for_client();
         if waits != last {
             stall.reset();
             last = waits;
         }
-        if waits.is_some() { stall.poll(cx).map(|_| ()) } else { Poll::Pending }
+        if waits.is_some() { stall.poll(cx).map(|_| Sent::Stalled) } else { Poll::Pending }
     })
-    .await;
+    .await
 }
 
 /// A body in portions, which says whom it waits for.

@@ -10,12 +10,12 @@ mod scan;
 
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use portcullis_contract::snapshot::{Mode, OnError};
 use portcullis_model::Stage;
 
 use crate::body::{RequestBody, Sending};
 use crate::fields;
+use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::stages::address::Client;
 use crate::stages::normalize::Request;
@@ -95,10 +95,10 @@ pub(crate) async fn look(
 fn sending(
     scope: Scope<'_>,
     request: &Request,
-    body: Incoming,
+    body: Received,
     target: &Target,
     story: &Story,
-) -> Sending<Incoming> {
+) -> Sending<Received> {
     let (bytes_max, bounds) = (target.route.body_bytes_max, &scope.live.snapshot.bounds);
     let sending = Sending::new(body, story.upload(), &scope.gate.tellers.clock, bytes_max, bounds);
     // In a call of gRPC either side may pause: one setting counts for both.

@@ -9,13 +9,13 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Uri, Version, request};
-use hyper::body::Incoming;
 use portcullis_access::patterns::Pattern;
 use portcullis_model::Stage;
 use std::sync::Arc;
 
 use crate::channel::Channel;
 use crate::fields;
+use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::story::Story;
@@ -49,7 +49,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// A head as the HTTP library read it, and the body that follows.
 pub(crate) struct Arrived {
     pub(crate) head: request::Parts,
-    pub(crate) body: Incoming,
+    pub(crate) body: Received,
     pub(crate) channel: Arc<Channel>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Request {
     /// The end-to-end headers.
     pub(crate) headers: HeaderMap,
     /// Taken out by `inspect_body`.
-    pub(crate) body: Option<Incoming>,
+    pub(crate) body: Option<Received>,
     pub(crate) channel: Arc<Channel>,
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use portcullis_contract::snapshot::OverLimit;
 
 use super::unless_observing;
 use crate::body::{BodyError, Replay, Sending};
 use crate::budget::Apart;
+use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::{Client, Standing};
@@ -39,7 +39,7 @@ impl Held {
     fn unseen(
         scope: Scope<'_>,
         frames: VecDeque<Frame<Bytes>>,
-        mut rest: Sending<Incoming>,
+        mut rest: Sending<Received>,
         apart: Apart,
     ) -> Self {
         rest.at_least(scope.live.snapshot.bounds.body_rate_min);
@@ -50,7 +50,7 @@ impl Held {
 /// Holds the body, within the route's bound and the node's budget.
 pub(super) async fn hold(
     scope: Scope<'_>,
-    mut sending: Sending<Incoming>,
+    mut sending: Sending<Received>,
     declared: u64,
     client: &Client,
     target: &Target,

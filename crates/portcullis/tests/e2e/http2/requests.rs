@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis_testkit::h2::frames::{END_HEADERS, data, headers, reset, window};
+use portcullis_testkit::h2::frames::{END_HEADERS, END_STREAM, data, headers, kind, reset, window};
 use portcullis_testkit::h2::{Connection, get};
 use portcullis_testkit::{Signal, Speaks, eventually, pattern, pattern_crc32};
 use serde_json::Value;
@@ -217,4 +217,43 @@ async fn in_the_clear_it_is_spoken_only_where_that_is_said() {
         raw.send_slowly(request.as_bytes(), 1, Duration::from_millis(1)).await;
         assert_eq!(raw.read_answer().await.0.status, 200);
     }
+}
+
+fn upload(path: &str) -> [(&str, &str); 5] {
+    [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "gate.test"),
+        ("content-type", "application/json"),
+    ]
+}
+
+#[tokio::test]
+async fn a_refused_upload_is_taken_in_behind_its_answer() {
+    let stand = Stand::http2("").await;
+    let mut connection = stand.frames().await;
+    let stream = connection.fresh();
+    connection.send(headers(stream, END_HEADERS, &upload("/?q=1+union+select+null"))).await;
+    assert_eq!(connection.fate(stream).await.brief(), "403");
+    // The client, which has not read that yet, sends on: a reset now could cost it the answer.
+    for (flags, count) in [(0, 1), (0, 2), (END_STREAM, 3)] {
+        connection.send(data(stream, flags, &[b'x'; 1000])).await;
+        let came = connection.settle().await;
+        let resets = came.iter().filter(|frame| frame.kind == kind::RESET).count();
+        assert_eq!(resets, 0, "after {count} pieces: {came:?}");
+    }
+    assert_eq!(connection.get("/bytes/5").await.status, 200);
+    assert_eq!(stand.upstream.requests_total(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_upload_that_never_ends_is_reset_without_an_error() {
+    let stand = Stand::http2("").await;
+    let mut connection = stand.frames().await;
+    let stream = connection.fresh();
+    connection.send(headers(stream, END_HEADERS, &upload("/?q=1+union+select+null"))).await;
+    assert_eq!(connection.fate(stream).await.brief(), "403");
+    assert_eq!(connection.fate(stream).await.brief(), "RST 0", "NO_ERROR: the answer counts");
+    assert_eq!(connection.get("/bytes/5").await.status, 200);
 }
