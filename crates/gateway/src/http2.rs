@@ -111,8 +111,8 @@ where
         let (answers, watching) = (answers.clone(), Arc::clone(&watching));
         service_fn(move |request: Request<Incoming>| {
             watching.arrived();
-            let (flow, unread) = answers.begin();
-            let answering = answer(request.map(|body| Received::or_back_to(body, &unread)));
+            let (request, flow) = answers.begin(request);
+            let answering = answer(request);
             async move { Ok::<_, E>(answering.await?.map(|body| Flowing::new(body, flow))) }
         })
     };
@@ -141,12 +141,7 @@ where
             () = look.as_mut() => Happened::Look,
         };
         let now = Instant::now();
-        let next = match happened {
-            Happened::Ended => break,
-            Happened::AskedEnough | Happened::Stop => Next::Leave,
-            Happened::Look => next(phase, &watching, now),
-        };
-        match next {
+        match next(happened, phase, &watching, now) {
             Next::Leave => {
                 serving.as_mut().graceful_shutdown();
                 phase = Phase::Leaving(now);
@@ -178,7 +173,12 @@ enum Next {
     Drop,
 }
 
-fn next(phase: Phase, watching: &Watching, now: Instant) -> Next {
+fn next(happened: Happened, phase: Phase, watching: &Watching, now: Instant) -> Next {
+    match happened {
+        Happened::Ended => return Next::Drop,
+        Happened::AskedEnough | Happened::Stop => return Next::Leave,
+        Happened::Look => {}
+    }
     match (phase, watching.due()) {
         (Phase::Ending, _) => Next::Drop,
         (_, Err(_)) => Next::End,

@@ -13,12 +13,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Stall;
-use crate::received::Unread;
+use crate::received::{Received, Unread};
 
 /// Bytes that an answer hands over at once. The time for each begins anew, so this is how slow a client may read: with
 /// `client_stall_timeout` of 30 seconds, half a kilobyte in a second.
@@ -67,10 +69,11 @@ impl Answers {
     }
 
     /// An answer begins; its task is the next one that is run.
-    pub(super) fn begin(&self) -> Begun {
-        let begun = Begun::default();
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun.clone());
-        begun
+    pub(super) fn begin(&self, request: Request<Incoming>) -> (Request<Received>, Arc<Flow>) {
+        let (flow, unread) = Begun::default();
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Arc::clone(&flow), Arc::clone(&unread)));
+        (request.map(|body| Received::or_back_to(body, &unread)), flow)
     }
 }
 
