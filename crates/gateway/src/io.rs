@@ -26,6 +26,7 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
 
 use crate::body::Stall;
 use crate::strict::inbox::{BYTES_USUAL, Heads, Inbox, Ready, Refused};
@@ -120,15 +121,13 @@ where
             self.inbox.take_in(first.filled());
             return Poll::Ready(Ok(first.filled().len()));
         }
-        let mut room = ReadBuf::new(self.inbox.room());
-        let polled = Pin::new(&mut self.inner).poll_read(cx, room.unfilled());
-        let bytes = room.filled().len();
+        let polled = poll_read_buf(Pin::new(self.inner.inner_mut()), cx, &mut self.inbox.room());
         if polled.is_pending() {
             // Whoever waits for a client holds nothing for it.
             self.inbox.rest();
         }
-        ready!(polled)?;
-        self.inbox.received(bytes);
+        let bytes = ready!(polled)?;
+        self.inbox.received();
         Poll::Ready(Ok(bytes))
     }
 

@@ -1,6 +1,7 @@
 //! Adapters of the ports that need nothing but the machine: clocks, randomness, files and variables.
 
 mod events;
+mod json_line;
 mod open_files;
 mod self_made;
 mod surroundings;

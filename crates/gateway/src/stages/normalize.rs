@@ -181,9 +181,14 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
     if head.uri.authority().is_some_and(|target| !same(target)) {
         return Err(Refusal::malformed("the absolute target names another host than `Host`"));
     }
-    if let Some(name) = plain_name(host) {
-        return Ok((name.into(), host.clone()));
+    match plain_name(host) {
+        Some(name) => Ok((name.into(), host.clone())),
+        None => Ok((name_in(host)?, host.clone())),
     }
+}
+
+/// The name in a `Host`, in lower case.
+fn name_in(host: &HeaderValue) -> Result<Box<str>, Refusal> {
     let odd = || Refusal::malformed("`Host` is not a host");
     let authority: Authority = host.to_str().map_err(|_| odd())?.parse().map_err(|_| odd())?;
     let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
@@ -194,15 +199,30 @@ fn one_host(head: &request::Parts) -> Result<(Box<str>, HeaderValue), Refusal> {
     if host_is_odd || authority.as_str().contains('@') || port_is_odd {
         return Err(odd());
     }
-    Ok((authority.host().to_ascii_lowercase().into(), host.clone()))
+    Ok(authority.host().to_ascii_lowercase().into())
 }
 
-/// The whole of a `Host` that is nothing but a name in lower case or an IPv4 address, as nearly all are.
+/// The name in a `Host` that is nothing but a name in lower case or an IPv4 address, with or without a port, as nearly
+/// all are.
 fn plain_name(host: &HeaderValue) -> Option<&str> {
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-    let (first, last) = (host.as_bytes().first()?, host.as_bytes().last()?);
-    let is_plain = first.is_ascii_alphanumeric() && *last != b'.' && host.as_bytes().iter().all(plain);
-    host.to_str().ok().filter(|_| is_plain)
+    let bytes = host.as_bytes();
+    let end = bytes.iter().position(|byte| !plain(byte)).unwrap_or(bytes.len());
+    let (name, port) = bytes.split_at(end);
+    let is_plain =
+        name.first()?.is_ascii_alphanumeric() && *name.last()? != b'.' && is_no_port_or_plain(port);
+    std::str::from_utf8(name).ok().filter(|_| is_plain)
+}
+
+/// Nothing, or a colon and a port that no reader could take for another one.
+fn is_no_port_or_plain(text: &[u8]) -> bool {
+    match text {
+        [] => true,
+        [b':', b'1'..=b'9', rest @ ..] if rest.len() < 5 && rest.iter().all(u8::is_ascii_digit) => {
+            rest.len() < 4 || text.get(1..).is_some_and(|port| port <= &b"65535"[..])
+        }
+        _ => false,
+    }
 }
 
 /// Headers that decide how a request is read must not have two values: the gate would look at one and the upstream at
@@ -442,6 +462,30 @@ mod tests {
         refused("/a%ff", "not UTF-8");
         refused("/a%zz", "two hexadecimal digits");
         refused("/a%4", "ends within");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_to_a_host_ends_where_the_long_one_does(
+            host in "[a-z0-9.:_@A-Z%\\[\\] -]{0,12}|[a-z0-9.-]{1,8}:[0-9]{0,6}",
+        ) {
+            let host = HeaderValue::try_from(host).unwrap();
+            if let Some(name) = plain_name(&host) {
+                assert_eq!(name_in(&host).ok().as_deref(), Some(name), "{host:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ports_are_plain_up_to_the_last_one() {
+        let name = |host: &'static str| plain_name(&HeaderValue::from_static(host)).map(str::to_owned);
+        for host in ["shop.test", "shop.test:80", "shop.test:8443", "shop.test:65535"] {
+            assert_eq!(name(host).as_deref(), Some("shop.test"), "{host}");
+        }
+        for host in ["shop.test:65536", "shop.test:0", "shop.test:080", "shop.test:", "shop.test.:80", ":80"]
+        {
+            assert_eq!(name(host), None, "{host}");
+        }
     }
 
     #[test]

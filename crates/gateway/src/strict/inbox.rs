@@ -3,6 +3,9 @@
 //! Pure like the filter in it. It grows with what it must hold and never beyond its bound, whatever a client
 //! sends.
 
+use bytes::BufMut;
+use bytes::buf::Limit;
+
 use crate::proxy_protocol;
 
 use super::{Fault, Filter, Limits, RawHead, Step, Within};
@@ -22,11 +25,10 @@ const METHODS: [&[u8]; 9] =
 #[derive(Debug)]
 pub(crate) struct Inbox {
     filter: Filter,
+    /// What is held stands at its end …
     buffer: Vec<u8>,
-    /// What is held stands from here …
+    /// … from here.
     start: usize,
-    /// … to here.
-    end: usize,
     /// How much of it is judged and goes on.
     pass: usize,
     /// How much behind that goes nowhere.
@@ -84,7 +86,6 @@ impl Inbox {
             filter: Filter::new(limits),
             buffer: Vec::new(),
             start: 0,
-            end: 0,
             pass: 0,
             skip: 0,
             bytes_max: limits.head_bytes_max + BYTES_SPARE,
@@ -97,9 +98,9 @@ impl Inbox {
         while self.pass == 0 {
             self.start += std::mem::take(&mut self.skip);
             if heads == Heads::Wait && self.filter.is_between() {
-                return if self.start < self.end { Ready::Waiting } else { Ready::More };
+                return if self.is_empty() { Ready::More } else { Ready::Waiting };
             }
-            let held = self.buffer.get(self.start..self.end).unwrap_or_default();
+            let held = self.buffer.get(self.start..).unwrap_or_default();
             match self.filter.judge(held) {
                 Ok(Step::More) => return Ready::More,
                 Ok(Step::Take { pass, skip }) => (self.pass, self.skip) = (pass, skip),
@@ -120,15 +121,15 @@ impl Inbox {
 
     /// What is held, judged or not: nothing behind a switch to another protocol is a request.
     pub(crate) fn behind(&self) -> &[u8] {
-        self.buffer.get(self.start + self.skip..self.end).unwrap_or_default()
+        self.buffer.get(self.start + self.skip..).unwrap_or_default()
     }
 
     /// The first `bytes` of that have gone. Nothing is received here any more.
     pub(crate) fn behind_gone(&mut self, bytes: usize) {
         self.start += bytes + std::mem::take(&mut self.skip);
         self.pass = 0;
-        if self.start >= self.end {
-            (self.start, self.end, self.buffer) = (0, 0, Vec::new());
+        if self.is_empty() {
+            (self.start, self.buffer) = (0, Vec::new());
         }
     }
 
@@ -137,61 +138,65 @@ impl Inbox {
         self.filter.take_head()
     }
 
+    fn is_empty(&self) -> bool {
+        self.start >= self.buffer.len()
+    }
+
     /// Whether nothing more fits.
     pub(crate) fn is_full(&self) -> bool {
-        self.end - self.start >= self.bytes_max
+        self.buffer.len() - self.start >= self.bytes_max
     }
 
     /// Room for what is received next.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        if self.start >= self.end {
-            (self.start, self.end) = (0, 0);
-            if self.buffer.len() > BYTES_USUAL {
+    pub(crate) fn room(&mut self) -> Limit<&mut Vec<u8>> {
+        if self.is_empty() {
+            self.start = 0;
+            self.buffer.clear();
+            if self.buffer.capacity() > BYTES_USUAL {
                 self.rest();
             }
         } else if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            drop(self.buffer.drain(..self.start));
+            self.start = 0;
         }
-        if (self.end == self.buffer.len() || self.filled == Filled::Whole)
-            && self.buffer.len() < self.bytes_max
-        {
-            let bytes = self.buffer.len().saturating_mul(2).max(BYTES_USUAL).min(self.bytes_max);
-            self.buffer.resize(bytes, 0);
+        let (held, room) = (self.buffer.len(), self.buffer.capacity().min(self.bytes_max));
+        if (held == room || self.filled == Filled::Whole) && room < self.bytes_max {
+            let wanted = room.saturating_mul(2).max(BYTES_USUAL).min(self.bytes_max);
+            self.buffer.reserve_exact(wanted - held);
         }
-        self.buffer.get_mut(self.end..).unwrap_or_default()
+        let room = self.buffer.capacity().min(self.bytes_max);
+        (&mut self.buffer).limit(room.saturating_sub(held))
     }
 
     /// Whether there is no room: what is received first is received elsewhere.
     pub(crate) fn is_resting(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer.capacity() == 0
     }
 
     /// Gives the room back while no message is under way.
     pub(crate) fn rest(&mut self) {
-        if self.start >= self.end && self.filter.is_between() {
-            (self.start, self.end) = (0, 0);
-            (self.buffer, self.filled) = (Vec::new(), Filled::Partly);
+        if self.is_empty() && self.filter.is_between() {
+            (self.start, self.buffer, self.filled) = (0, Vec::new(), Filled::Partly);
         }
     }
 
     /// These bytes were received elsewhere.
     pub(crate) fn take_in(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.room().get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.received(bytes.len());
-        }
+        let mut room = self.room();
+        let fitting = bytes.get(..room.remaining_mut()).unwrap_or(bytes);
+        room.put_slice(fitting);
+        self.received();
     }
 
-    /// So many bytes were received into the room.
-    pub(crate) fn received(&mut self, bytes: usize) {
-        self.end = self.buffer.len().min(self.end + bytes);
-        self.filled = if self.end == self.buffer.len() { Filled::Whole } else { Filled::Partly };
+    /// Something was received into the room.
+    pub(crate) fn received(&mut self) {
+        let is_full = self.buffer.len() >= self.buffer.capacity().min(self.bytes_max);
+        self.filled = if is_full { Filled::Whole } else { Filled::Partly };
     }
 
     /// What can be said of a head that was refused.
     pub(crate) fn glimpse(&self, fault: Fault) -> Refused {
-        let held = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let held = self.buffer.get(self.start..).unwrap_or_default();
         let is_proxy_header = proxy_protocol::is_meant(held);
         let shown = held.get(..GLIMPSE_BYTES_MAX).unwrap_or(held);
         let line = shown.split(|byte| byte.is_ascii_control()).next().unwrap_or_default();

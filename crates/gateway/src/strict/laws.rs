@@ -12,6 +12,7 @@ mod lenient;
 
 use super::inbox::{Heads, Inbox, Ready};
 use super::{Fault, Filter, Limits, RawHead, Step};
+use bytes::BufMut;
 
 /// Small enough to be reached.
 pub(crate) const LIMITS: Limits = Limits { head_bytes_max: 1024, headers_max: 8, target_bytes_max: 128 };
@@ -98,11 +99,11 @@ fn through_an_inbox(input: &[u8], outcome: &Outcome) {
     for piece in pieces(input) {
         let mut rest = piece;
         while !rest.is_empty() && fault.is_none() {
-            let room = inbox.room();
-            let fits = rest.len().min(room.len());
+            let mut room = inbox.room();
+            let fits = rest.len().min(room.remaining_mut());
             assert!(fits > 0, "an inbox that waits for more has room for it");
-            room[..fits].copy_from_slice(&rest[..fits]);
-            inbox.received(fits);
+            room.put_slice(&rest[..fits]);
+            inbox.received();
             rest = &rest[fits..];
             loop {
                 match inbox.ready(Heads::Welcome) {

@@ -13,6 +13,7 @@ mod smuggling;
 use super::inbox::{Heads, Inbox, Ready};
 use super::laws::{LIMITS, Outcome, feed};
 use super::{Fault, Filter, Limits};
+use bytes::BufMut;
 
 /// A table's text as bytes.
 fn bytes(text: &str) -> Vec<u8> {
@@ -120,11 +121,11 @@ fn take(inbox: &mut Inbox, heads: Heads, room: usize) -> (Vec<u8>, String) {
 
 fn put(inbox: &mut Inbox, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        let room = inbox.room();
-        let fits = bytes.len().min(room.len());
+        let mut room = inbox.room();
+        let fits = bytes.len().min(room.remaining_mut());
         assert!(fits > 0, "an inbox that waits for more has room for it");
-        room[..fits].copy_from_slice(&bytes[..fits]);
-        inbox.received(fits);
+        room.put_slice(&bytes[..fits]);
+        inbox.received();
         bytes = &bytes[fits..];
     }
 }
@@ -159,12 +160,12 @@ fn the_next_head_waits_for_its_turn_and_a_body_does_not() {
 fn an_inbox_grows_for_a_large_head_and_shrinks_after_it() {
     let limits = Limits { head_bytes_max: 100_000, headers_max: 8, target_bytes_max: 128 };
     let mut inbox = Inbox::new(limits);
-    let usual = inbox.room().len();
+    let usual = inbox.room().remaining_mut();
     for _ in 0..3 {
         let head = bytes(&format!("GET / HTTP/1.1\nHost: a\nX: {}\n\n", "x".repeat(99_900)));
         put(&mut inbox, &head);
         assert_eq!(take(&mut inbox, Heads::Welcome, 999).0, head);
-        assert_eq!(inbox.room().len(), usual);
+        assert_eq!(inbox.room().remaining_mut(), usual);
     }
     let mut endless = Inbox::new(limits);
     put(&mut endless, b"GET / HTTP/1.1\r\nX: ");

@@ -15,6 +15,7 @@ use portcullis_model::{Outcome, RequestEvent, Verdict};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::adapter::json_line;
 use crate::log::{Colour, Form};
 
 /// Text waiting to be written, in bytes. As much again may be in the writer's hands.
@@ -182,7 +183,7 @@ impl Events for EventLog {
         let line = match self.form {
             Form::Json => {
                 let mut line = Vec::with_capacity(EVENT_BYTES_USUAL);
-                serde_json::to_writer(&mut line, event).map_err(|_| EventLost)?;
+                json_line::write(event, &mut line).map_err(|_| EventLost)?;
                 line
             }
             Form::Text(colour) => for_people(event, colour).into_bytes(),
