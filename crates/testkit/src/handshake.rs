@@ -1,7 +1,7 @@
 //! One TLS handshake, and what came of it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use rustls::client::WebPkiServerVerifier;
@@ -13,11 +13,13 @@ use rustls::{
     CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, RootCertStore,
     SignatureScheme,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::authority::Authority;
+use crate::client::tls;
 use crate::deadline::WAIT;
 
 /// What a client offers. Empty lists mean everything.
@@ -44,6 +46,35 @@ pub struct Agreed {
     pub group: NamedGroup,
     /// The answer of an OCSP responder that came with the certificate; empty without one.
     pub stapled: Vec<u8>,
+}
+
+/// Opens connections over TLS that speak one protocol, from any local address.
+pub struct Dialer {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Dialer {
+    /// Servers must show a certificate of `authority` for `name`.
+    pub fn new(authority: &Authority, name: &str, protocol: &str) -> Self {
+        let mut config = tls(Some(&authority.pem()), None);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        Self { connector: TlsConnector::from(Arc::new(config)), name }
+    }
+
+    /// Connects from `local` to `address` and shakes hands.
+    pub async fn open_from(
+        &self,
+        local: impl Into<IpAddr>,
+        address: SocketAddr,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(local.into(), 0))?;
+        let connecting =
+            async { self.connector.connect(self.name.clone(), socket.connect(address).await?).await };
+        timeout(WAIT, connecting).await?
+    }
 }
 
 /// Shakes hands with a server that must show a certificate of `authority` for `name`.

@@ -29,7 +29,7 @@ pub use acme::{AcmeServer, Fault, Resolution};
 pub use authority::{Authority, Credentials};
 pub use client::{Answer, Client, OpenAnswer, RequestBuilder, Speaks};
 pub use deadline::{WAIT, eventually, within};
-pub use handshake::{Agreed, Offer, shake};
+pub use handshake::{Agreed, Dialer, Offer, shake};
 pub use payload::{Payload, Speaker, conversation, pattern, pattern_crc32};
 pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
 pub use raw::{Ending, RawConnection, RawHead, RawServer, RawUpstream};

@@ -1,10 +1,13 @@
 //! What many connections cost: memory for each that is idle, and time for everyone else when some dribble.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis_testkit::{Client, Gate, RawConnection, Upstream, eventually};
+use portcullis_testkit::{Authority, Client, Dialer, Gate, RawConnection, Upstream, eventually, h2};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::{DEADLINE, config, is_wanted, metric, say, start};
 
@@ -25,10 +28,10 @@ const REQUESTS: usize = 4_000;
 /// How much later the ninety-ninth of a hundred answers may come.
 const LATER_MAX: Duration = Duration::from_millis(10);
 
-/// A gate that keeps idle connections for minutes.
-async fn patient(upstream: &Upstream, bounds: &str) -> Gate {
+/// A gate that keeps idle connections for minutes, with these bounds beside.
+fn patient(upstream: &Upstream, bounds: &str) -> String {
     let bounds = format!("[bounds]\nhead_timeout = \"5m\"\n{bounds}");
-    start(&config(&upstream.url(), "").replace("[bounds]\n", &bounds)).await
+    config(&upstream.url(), "").replace("[bounds]\n", &bounds)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,23 +40,65 @@ async fn ten_thousand_idle_connections_cost_a_few_kilobytes_each() {
         return;
     }
     let upstream = Upstream::start().await;
-    idle("HTTP/1.1 that asked for nothing yet", &upstream, async |from, public| {
+    let in_the_clear = async || start(&crowded(&upstream)).await;
+    idle("HTTP/1.1 that asked for nothing yet", in_the_clear().await, async |from, public| {
         RawConnection::open_from(from, public).await
     })
     .await;
-    idle("HTTP/1.1", &upstream, async |from, public| {
+    idle("HTTP/1.1", in_the_clear().await, async |from, public| {
         let mut connection = RawConnection::open_from(from, public).await;
         connection.send("GET /bytes/1000 HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert_eq!(connection.read_answer().await.0.status, 200);
         connection
     })
     .await;
+    let authority = Authority::new();
+    let over_http1 = Dialer::new(&authority, "shop.test", "http/1.1");
+    idle("HTTP/1.1 over TLS", secured(&upstream, &authority).await, async |from, public| {
+        let mut stream = over_http1.open_from(from, public).await.unwrap();
+        stream.write_all(b"GET /bytes/1000 HTTP/1.1\r\nHost: shop.test\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let is_whole = |answer: &[u8]| {
+            let end = answer.windows(4).position(|end| end == b"\r\n\r\n");
+            end.is_some_and(|end| answer.len() == end + 4 + 1000)
+        };
+        while !is_whole(&answer) {
+            assert_ne!(timeout(DEADLINE, stream.read_buf(&mut answer)).await.unwrap().unwrap(), 0);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+        stream
+    })
+    .await;
+    let over_http2 = Dialer::new(&authority, "shop.test", "h2");
+    idle("HTTP/2 over TLS", secured(&upstream, &authority).await, async |from, public| {
+        let stream = over_http2.open_from(from, public).await.unwrap();
+        let mut connection = h2::Connection::around(stream).greet(&[]).await;
+        let fields =
+            [(":method", "GET"), (":scheme", "https"), (":path", "/bytes/1000"), (":authority", "shop.test")];
+        let stream = connection.request(&fields).await;
+        assert_eq!(connection.fate(stream).await.brief(), "200");
+        connection
+    })
+    .await;
+}
+
+fn crowded(upstream: &Upstream) -> String {
+    patient(upstream, "connections_max = 11000\n")
+}
+
+/// The same with a certificate of `authority`.
+async fn secured(upstream: &Upstream, authority: &Authority) -> Gate {
+    let text = crowded(upstream).replace("[ops]", "[listen.tls]\n[ops]");
+    let credentials = authority.certificate(&["shop.test"]);
+    let gate = Gate::builder(Path::new(env!("CARGO_BIN_EXE_portcullis"))).config(&text);
+    let gate = gate.file("tls/cert.pem", credentials.certificate);
+    gate.file("tls/key.pem", credentials.key).start().await
 }
 
 /// Opens the connections as `begin` does, and tells what each of them costs while nothing happens on it. Each kind has a
 /// gate of its own: an allocator keeps what it was given back.
-async fn idle<C>(what: &str, upstream: &Upstream, begin: impl AsyncFn(IpAddr, SocketAddr) -> C) {
-    let (gate, client) = (patient(upstream, "connections_max = 11000\n").await, Client::new());
+async fn idle<C>(what: &str, gate: Gate, begin: impl AsyncFn(IpAddr, SocketAddr) -> C) {
+    let client = Client::new();
     let public = gate.address("public");
     // What is made once and kept is made before anything is counted.
     drop(begin(Ipv4Addr::new(127, 2, 0, 1).into(), public).await);
@@ -79,7 +124,7 @@ async fn slow_connections_of_one_address_do_not_slow_others() {
     }
     let upstream = Upstream::start().await;
     let bounds = "body_rate_min = \"1B\"\nheld_body_rate_min = \"1B\"\n";
-    let gate = patient(&upstream, bounds).await;
+    let gate = start(&patient(&upstream, bounds)).await;
     let (public, client) = (gate.address("public"), Client::new());
     answers(public).await;
     let alone = answers(public).await;
