@@ -299,7 +299,7 @@ mod tests {
             bytes_out: 0,
             duration_us: u64::MAX,
             upstream_us: some.then_some(number),
-            websocket: some.then(|| WebsocketEnd {
+            websocket: some.then_some(WebsocketEnd {
                 ended_by: "gate",
                 close_code: Some(1000),
                 messages_in: 0,
