@@ -39,6 +39,11 @@ impl Reloader {
         self.in_force.subscribe()
     }
 
+    /// Whether this is the text in force, byte by byte.
+    pub fn is_in_force(&self, text: &str) -> bool {
+        *self.text.lock().unwrap_or_else(PoisonError::into_inner) == text
+    }
+
     /// Compiles the text in force once more, because files that it names have changed. Whatever somebody is writing into
     /// the configuration at the moment waits for its own reload.
     pub fn refresh(

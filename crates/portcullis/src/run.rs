@@ -1,4 +1,6 @@
-//! `portcullis run`: how a node is put together, runs, reloads and stops.
+//! `portcullis run`: how a node is put together, runs and stops.
+
+mod reloading;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -10,25 +12,23 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
-use portcullis_control::{AcmePorts, CertificateKeeper, NotReloaded, Reloader, serve_ops};
+use portcullis_control::{AcmePorts, CertificateKeeper, Reloader, serve_ops};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
 
 use crate::adapter::{
     EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most, read_config,
 };
 use crate::cli::ConfigFile;
 use crate::{Exit, log};
+use reloading::Reloading;
 
 /// How long tasks that outlive the node may take to end once their process ends.
 const LEFT_BEHIND_MAX: Duration = Duration::from_millis(200);
 /// A certificate that ends sooner is told of, at each start and reload.
 const SOON_DAYS: i64 = 14;
-/// How often the files that the configuration names are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs the gate until it is asked to stop.
 pub(crate) fn run(arguments: &ConfigFile) -> anyhow::Result<Exit> {
@@ -171,7 +171,7 @@ impl Node {
             CertificateKeeper::begin(acme_ports(ports, &gate, &snapshot), reloader.in_force()).await;
         events.announce("public", server.local_addr()?);
         remark_certificates(&snapshot, Timestamp::now());
-        let reloading = Reloading { file, reloader, watched };
+        let reloading = Reloading::new(file, reloader, watched);
         Ok(Self { events, server, reloading, certificates, stopping, signals })
     }
 
@@ -263,82 +263,6 @@ fn remark_certificates(snapshot: &Snapshot, now: Timestamp) {
             Origin::Given if ends <= now => tracing::error!(%file, %ends, "the certificate has ended"),
             Origin::Given if ends <= soon => tracing::warn!(%file, %ends, "the certificate ends soon"),
             Origin::Given => {}
-        }
-    }
-}
-
-/// Takes over what changes on disk. One task does it, one change after the other.
-struct Reloading {
-    file: PathBuf,
-    reloader: Reloader,
-    watched: Watched,
-}
-
-impl Reloading {
-    /// Reads the configuration again when it is told to, and the files that it names when they have changed.
-    async fn for_ever(mut self, mut hangup: Signal) {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = self.watched.clone();
-        loop {
-            tokio::select! {
-                told = hangup.recv() => match told {
-                    Some(()) => self.reload(),
-                    None => return,
-                },
-                _ = look.tick() => {
-                    // Twice the same: nobody is in the middle of writing a chain and its key.
-                    let now = self.watched.again();
-                    if now != self.watched && now == seen {
-                        self.refresh();
-                    }
-                    seen = self.watched.again();
-                }
-            }
-        }
-    }
-
-    /// Takes over a changed configuration, or says why not and changes nothing.
-    fn reload(&mut self) {
-        let text = match read_config(&self.file) {
-            Ok(text) => text,
-            Err(error) => return tracing::error!("not reloaded: {error:#}"),
-        };
-        let surroundings = FileSurroundings::of_node(&self.file);
-        let name = self.file.display().to_string();
-        let reloaded = self.reloader.reload(&text, &name, &surroundings, Timestamp::MIN);
-        self.say(reloaded, &surroundings, "reloaded");
-    }
-
-    /// Takes over changed files, or says why not and changes nothing.
-    fn refresh(&mut self) {
-        let surroundings = FileSurroundings::of_node(&self.file);
-        let name = self.file.display().to_string();
-        let refreshed = self.reloader.refresh(&name, &surroundings, Timestamp::MIN);
-        self.say(refreshed, &surroundings, "files have changed and were taken over");
-    }
-
-    fn say(
-        &mut self,
-        done: Result<Arc<Snapshot>, NotReloaded>,
-        surroundings: &FileSurroundings,
-        message: &str,
-    ) {
-        let config = self.file.display();
-        match done {
-            Ok(snapshot) => {
-                self.watched = surroundings.watched();
-                tracing::info!(%config, "{message}");
-                remark_certificates(&snapshot, Timestamp::now());
-            }
-            Err(NotReloaded::Invalid(diagnostics)) => {
-                // What is wrong is said once, not every time that somebody looks.
-                self.watched = self.watched.again();
-                for diagnostic in &diagnostics {
-                    tracing::error!("not reloaded: {diagnostic}");
-                }
-            }
-            Err(error @ NotReloaded::NeedsRestart(_)) => tracing::error!("not reloaded: {error}"),
         }
     }
 }

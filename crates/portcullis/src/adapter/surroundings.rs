@@ -27,8 +27,8 @@ const DEPTH_MAX: usize = 2;
 pub(crate) struct FileSurroundings {
     folder: PathBuf,
     keep: Keep,
-    /// Files and folders that were asked for.
-    asked: Mutex<Vec<PathBuf>>,
+    /// Files and folders that were asked for, as they looked before they were read.
+    asked: Mutex<Watched>,
 }
 
 impl FileSurroundings {
@@ -43,16 +43,39 @@ impl FileSurroundings {
         Self { keep: Keep::Yes, ..Self::of(config) }
     }
 
-    /// All files and folders that were asked for, as they look now.
+    /// All files and folders that were asked for, as they looked before they were read.
     pub(crate) fn watched(&self) -> Watched {
-        Watched::now(self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The path of what is asked for, which is remembered.
+    /// The path of what is asked for, which is remembered with how it looks.
     fn asked(&self, path: &Path) -> PathBuf {
         let path = self.resolve(path);
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).add(&path);
         path
+    }
+
+    /// The files below `root` in `folder`, relative to `root`. Every folder that is entered is asked for too: what comes
+    /// into it is news.
+    fn collect(&self, root: &Path, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        for entry in fs::read_dir(self.asked(&root.join(folder)))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            // Links are followed: that is how certbot lays out what is in force. One that leads nowhere may yet.
+            let Ok(metadata) = fs::metadata(root.join(&path)) else {
+                self.asked(&root.join(&path));
+                continue;
+            };
+            if metadata.is_dir() && depth > 0 {
+                self.collect(root, &path, depth - 1, found)?;
+            } else if metadata.is_file() {
+                found.push(path);
+            }
+            if found.len() > FILES_MAX {
+                return Err(io::Error::other(format!("it holds more than {FILES_MAX} files")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -95,9 +118,9 @@ impl Surroundings for FileSurroundings {
     }
 
     fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
-        let root = self.asked(folder);
+        let root = self.resolve(folder);
         let mut found = Vec::new();
-        collect(&root, Path::new(""), DEPTH_MAX, &mut found).map_err(problem)?;
+        self.collect(&root, Path::new(""), DEPTH_MAX, &mut found).map_err(problem)?;
         found.sort();
         Ok(found)
     }
@@ -120,25 +143,6 @@ impl Surroundings for FileSurroundings {
         // only where there is no current folder, and then no relative path works.
         std::path::absolute(&path).unwrap_or(path)
     }
-}
-
-/// The files below `root` in `folder`, relative to `root`.
-fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(root.join(folder))? {
-        let entry = entry?;
-        let path = folder.join(entry.file_name());
-        // Links are followed: that is how certbot lays out what is in force.
-        let Ok(metadata) = fs::metadata(root.join(&path)) else { continue };
-        if metadata.is_dir() && depth > 0 {
-            collect(root, &path, depth - 1, found)?;
-        } else if metadata.is_file() {
-            found.push(path);
-        }
-        if found.len() > FILES_MAX {
-            return Err(io::Error::other(format!("it holds more than {FILES_MAX} files")));
-        }
-    }
-    Ok(())
 }
 
 /// The certificates of the authorities that this system trusts.
@@ -190,6 +194,31 @@ pub(crate) fn read_config(path: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a reader saw may be old by the time that it has read everything.
+    #[test]
+    fn what_changes_after_it_was_read_shows_and_so_does_what_comes_into_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("tls/two")).unwrap();
+        fs::write(path("a.pem"), "one").unwrap();
+        let read = || {
+            let surroundings = FileSurroundings::of(&path("portcullis.toml"));
+            surroundings.public_file(Path::new("a.pem")).unwrap();
+            surroundings.files(Path::new("tls")).unwrap();
+            surroundings
+        };
+        for change in [&|| fs::write(path("a.pem"), "three"), &|| fs::write(path("tls/two/key.pem"), "x")]
+            as [&dyn Fn() -> io::Result<()>; 2]
+        {
+            let surroundings = read();
+            let watched = surroundings.watched();
+            assert_eq!(watched, watched.again());
+            change().unwrap();
+            let watched = surroundings.watched();
+            assert_ne!(watched, watched.again());
+        }
+    }
 
     #[test]
     fn a_secret_belongs_to_us_or_to_root() {

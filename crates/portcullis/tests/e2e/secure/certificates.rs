@@ -1,5 +1,7 @@
 //! Which certificate is shown, and what becomes of a new one.
 
+use std::os::unix::fs::PermissionsExt;
+
 use portcullis_testkit::{Authority, Client, Gate, Offer, Signal, Speaks, Upstream, eventually, shake};
 use rustls::ProtocolVersion;
 
@@ -65,6 +67,26 @@ async fn a_new_certificate_is_taken_over_by_itself_and_a_broken_one_is_not() {
     std::fs::write(folder.join("cert.pem"), &credentials.certificate).unwrap();
     eventually(DEADLINE, async || answers(&next).await).await;
     assert!(!answers(&secure.authority).await);
+}
+
+/// As certbot lays them out: a folder for each name, and what is in it comes piece by piece.
+#[tokio::test]
+async fn whatever_the_log_asks_for_is_noticed_when_it_is_done() {
+    let (secure, two) = (Secure::start().await, Authority::new());
+    let (folder, credentials) = (secure.gate.folder().join("tls/two"), two.certificate(&["two.test"]));
+    let complains = async |about: &str| {
+        secure.gate.wait_for_line(|line| line.text.contains(about), DEADLINE).await;
+    };
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("fullchain.pem"), credentials.certificate).unwrap();
+    complains("there is no key for this certificate").await;
+    let key = folder.join("privkey.pem");
+    std::fs::write(&key, credentials.key).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    complains("run `chmod 600` on it").await;
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let client = Client::secure(&two, None, Speaks::Http1);
+    eventually(DEADLINE, async || client.get(secure.url("two.test", "/echo")).try_send().await.is_ok()).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,138 @@
+//! Takes over what changes on disk: the configuration when it is told to, the files that it names when they have changed.
+//!
+//! One task does it, one change after the other. Disks can be slow and pipes can be silent, so that everything is read
+//! where blocking harms nobody.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_contract::Snapshot;
+use portcullis_control::{NotReloaded, Reloader};
+use tokio::signal::unix::Signal;
+use tokio::task::spawn_blocking;
+use tokio::time::MissedTickBehavior;
+
+use super::remark_certificates;
+use crate::adapter::{FileSurroundings, Watched, read_config};
+
+/// How often the files that the configuration names are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The configuration in force, and the files around it as they looked when they were read last.
+pub(super) struct Reloading {
+    file: Arc<Path>,
+    reloader: Arc<Reloader>,
+    watched: Watched,
+    /// As they looked when they were looked at last.
+    seen: Watched,
+}
+
+/// Why somebody reads again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// SIGHUP: the configuration may be another one.
+    Told,
+    /// Files that it names have changed.
+    Changed,
+}
+
+/// What came of it.
+struct Done {
+    result: Result<Arc<Snapshot>, NotReloaded>,
+    /// What was asked for, as it looked before it was read.
+    asked: Watched,
+    /// Whether it was the configuration in force that was compiled, or another one that was to follow it.
+    same: bool,
+}
+
+impl Reloading {
+    pub(super) fn new(file: PathBuf, reloader: Reloader, watched: Watched) -> Self {
+        let (file, seen) = (Arc::from(file), watched.clone());
+        Self { file, reloader: Arc::new(reloader), watched, seen }
+    }
+
+    /// Reads the configuration again when it is told to, and the files that it names when they have changed.
+    pub(super) async fn for_ever(mut self, mut hangup: Signal) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                told = hangup.recv() => match told {
+                    Some(()) => self.read(Cause::Told).await,
+                    None => return,
+                },
+                _ = look.tick() => {
+                    let now = self.look().await;
+                    // Twice the same: nobody is in the middle of writing a chain and its key.
+                    if now != self.watched && now == self.seen {
+                        self.read(Cause::Changed).await;
+                        self.seen = self.look().await;
+                    } else {
+                        self.seen = now;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is watched as it looks now.
+    async fn look(&self) -> Watched {
+        let watched = self.watched.clone();
+        spawn_blocking(move || watched.again()).await.unwrap_or_default()
+    }
+
+    /// Takes over what has changed, or says why not and changes nothing.
+    async fn read(&mut self, cause: Cause) {
+        let (file, reloader) = (Arc::clone(&self.file), Arc::clone(&self.reloader));
+        // What this attempt never gets to is watched as it looks by now.
+        let before = self.look().await;
+        match spawn_blocking(move || read(&file, &reloader, cause)).await {
+            Ok(Ok(done)) => self.say(cause, done, before),
+            Ok(Err(error)) => tracing::error!("not reloaded: {error:#}"),
+            Err(_panic) => tracing::error!("not reloaded: it broke; the line before says where"),
+        }
+    }
+
+    fn say(&mut self, cause: Cause, Done { result, asked, same }: Done, before: Watched) {
+        let config = self.file.display();
+        match result {
+            Ok(snapshot) => {
+                self.watched = asked;
+                match cause {
+                    Cause::Told => tracing::info!(%config, "reloaded"),
+                    Cause::Changed => tracing::info!(%config, "files have changed and were taken over"),
+                }
+                remark_certificates(&snapshot, Timestamp::now());
+            }
+            Err(NotReloaded::Invalid(diagnostics)) => {
+                // What is wrong is said once, not every time that somebody looks. Whatever it is about is watched, so
+                // that mending it is enough. A configuration that never was in force waits to be told of again.
+                if same {
+                    self.watched = before.with(asked);
+                }
+                for diagnostic in &diagnostics {
+                    tracing::error!("not reloaded: {diagnostic}");
+                }
+            }
+            Err(error @ NotReloaded::NeedsRestart(_)) => tracing::error!("not reloaded: {error}"),
+        }
+    }
+}
+
+/// Compiles what is there and puts it in force. Blocks.
+fn read(file: &Path, reloader: &Reloader, cause: Cause) -> anyhow::Result<Done> {
+    let text = match cause {
+        Cause::Told => Some(read_config(file)?),
+        Cause::Changed => None,
+    };
+    let surroundings = FileSurroundings::of_node(file);
+    let name = file.display().to_string();
+    let other = text.filter(|text| !reloader.is_in_force(text));
+    let result = match &other {
+        Some(text) => reloader.reload(text, &name, &surroundings, Timestamp::MIN),
+        None => reloader.refresh(&name, &surroundings, Timestamp::MIN),
+    };
+    Ok(Done { result, asked: surroundings.watched(), same: other.is_none() })
+}
