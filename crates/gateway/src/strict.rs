@@ -18,6 +18,7 @@ mod head;
 pub(crate) mod inbox;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
+mod length;
 mod line;
 mod target;
 #[cfg(test)]

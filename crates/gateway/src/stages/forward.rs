@@ -68,7 +68,8 @@ pub(crate) async fn send(
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
     let entered = websocket::enter(scope, client, &request, target, &permit)?;
-    let outbound = outbound(request, client, &permit, story);
+    let mut outbound = outbound(request, client, &permit, story);
+    outbound.measure(&body);
     let clock = &scope.gate.tellers.clock;
     let began = clock.monotonic();
     pool.retries.earn();
@@ -245,6 +246,15 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: impl AsRef<[u8]>) {
 }
 
 impl Outbound {
+    /// Says how long the body is, where that is known. The client's own words on it ended with its connection.
+    fn measure(&mut self, body: &RequestBody) {
+        // RFC 9110 §8.6: with these methods a server waits for content, or for word that there is none.
+        let awaits = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
+        if let Some(length) = body.size_hint().exact().filter(|length| *length > 0 || awaits) {
+            self.headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+    }
+
     fn to(&self, server: &Server, body: RequestBody) -> Result<request::Request<RequestBody>, http::Error> {
         let mut request = request::Request::new(body);
         *request.method_mut() = self.method.clone();

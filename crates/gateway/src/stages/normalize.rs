@@ -26,10 +26,11 @@ use crate::websocket::handshake::{self, Asked, Opening};
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-/// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names; and two of which the
-/// upstream gets ours, if any.
-const NEVER_PASSED: [HeaderName; 11] = [
+/// Headers that belong to one connection (RFC 9110 §7.6.1), besides those that `Connection` names; and three of which
+/// the upstream gets ours, if any.
+const NEVER_PASSED: [HeaderName; 12] = [
     header::CONNECTION,
+    header::CONTENT_LENGTH,
     header::EXPECT,
     header::HOST,
     header::PROXY_AUTHENTICATE,
@@ -343,14 +344,8 @@ fn hex(digit: u8) -> Option<u8> {
 fn strip(headers: &mut HeaderMap) {
     let nominated = fields::nominated(headers);
     // A client may not make us drop what other stages decide by (Connection: authorization).
-    let protected = [
-        header::HOST,
-        header::AUTHORIZATION,
-        header::COOKIE,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-    ];
+    let protected =
+        [header::HOST, header::AUTHORIZATION, header::COOKIE, header::CONTENT_TYPE, header::CONTENT_ENCODING];
     fields::take_away(headers, |name| {
         NEVER_PASSED.contains(name)
             || fields::is_forged(name.as_str())

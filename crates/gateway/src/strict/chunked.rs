@@ -5,9 +5,9 @@
 //! further: a bare LF or CR within one is how some servers were made to see another chunk. Trailers are judged
 //! by their form; those that belong in a head are taken away by `crate::fields`, with those that are forged.
 
-use super::head::{self, LENGTH_MAX};
+use super::length::LENGTH_MAX;
 use super::line::{self, CRLF_BYTES, Line};
-use super::{Fault, Limits};
+use super::{Fault, Limits, head};
 
 /// Digits of a size; leading zeros count.
 const SIZE_DIGITS_MAX: usize = 16;

@@ -5,16 +5,12 @@
 //! whoever must see what the client really sent.
 
 use super::line::{self, CRLF_BYTES, Line};
-use super::{Fault, Framing, Limits, target};
+use super::{Fault, Framing, Limits, length, target};
 
 /// Bytes of a method. The longest registered one has 17.
 const METHOD_BYTES_MAX: usize = 32;
 /// Bytes of a field's name. The longest registered ones have some 50.
 const NAME_BYTES_MAX: usize = 256;
-/// Digits of a length: more than 19 do not fit where many servers keep it.
-const LENGTH_DIGITS_MAX: usize = 19;
-/// The largest length that no server can take for a negative one.
-pub(super) const LENGTH_MAX: u64 = i64::MAX as u64;
 /// Fields of a usual head, so that there is one allocation for them.
 const FIELDS_USUAL: usize = 16;
 
@@ -195,7 +191,7 @@ impl Draft {
             if self.length.is_some() {
                 return Err(Fault::LengthTwice);
             }
-            self.length = Some(length(value)?);
+            self.length = Some(length::plain(value)?);
             return self.one_framing();
         }
         if is(b"transfer-encoding") {
@@ -307,20 +303,6 @@ pub(super) fn field(text: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
         Some(_) => {}
     }
     Ok((name, line::trimmed(value.get(1..).unwrap_or_default())))
-}
-
-/// A length in digits. No sign, no list, no space, and no leading zero, which makes it octal for some
-/// readers.
-fn length(value: &[u8]) -> Result<u64, Fault> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    if value.is_empty() || !digits || (value.len() > 1 && value.first() == Some(&b'0')) {
-        return Err(Fault::Length);
-    }
-    if value.len() > LENGTH_DIGITS_MAX {
-        return Err(Fault::LengthLarge);
-    }
-    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.filter(|length| *length <= LENGTH_MAX).ok_or(Fault::LengthLarge)
 }
 
 /// `chunked`, once, in any case, and nothing else (RFC 9112 §6.1, §7).

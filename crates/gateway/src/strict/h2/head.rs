@@ -9,7 +9,7 @@
 use http::header::{EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, header, request};
 
-use crate::strict::{Fault, target};
+use crate::strict::{Fault, length, target};
 
 /// How the connection itself is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) fn judge(head: &request::Parts, transport: Transport, headers_max: us
         return Err(Fault::Fields);
     }
     one_host(head)?;
+    // The library takes `010` for ten and hands it on as it came.
+    length::only(&head.headers)?;
     let scheme_fits = match head.uri.scheme_str() {
         // Without an authority the library forgets the scheme; nobody reads it.
         None | Some("https") => true,

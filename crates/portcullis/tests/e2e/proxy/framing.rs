@@ -1,8 +1,11 @@
 //! Where one message ends and the next begins: lengths, chunks, messages without a body, connections kept open.
 
-use portcullis_testkit::Ending;
+use portcullis_testkit::h2::frames::{END_HEADERS, END_STREAM, data, headers};
+use portcullis_testkit::h2::{Connection, Fate};
+use portcullis_testkit::{Ending, RawConnection, Upstream};
 
 use super::{Stand, brief};
+use crate::gate::EVERYTHING_PUBLIC;
 
 #[tokio::test]
 async fn answers_without_a_body_leave_the_connection_in_step() {
@@ -77,6 +80,63 @@ async fn the_upstream_gets_one_clear_length_however_the_client_framed_it() {
     check(&stand, &image("Transfer-Encoding: chunked"), "xyz\r\nhello", "400").await;
     check(&stand, &text("Transfer-Encoding: chunked"), "5\r\nhello-and-more\r\n0\r\n\r\n", "400").await;
     assert_eq!(stand.upstream.requests_seen().iter().filter(|seen| seen.is_whole).count(), 5);
+}
+
+#[tokio::test]
+async fn the_length_is_written_anew_where_there_is_one() {
+    let listen =
+        "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\n[ops]\naddress = \"127.0.0.1:0\"\n";
+    for (protocol, upstream) in [("http/1.1", Upstream::start().await), ("h2", Upstream::start_http2().await)]
+    {
+        let server = format!("servers = [\"{}\"]\nprotocol = \"{protocol}\"\n", upstream.url());
+        let test = format!("[application.test]\nhosts = [\"*\"]\n[application.test.upstream]\n{server}");
+        let gate = crate::gate::start(&format!("{listen}{test}{EVERYTHING_PUBLIC}")).await;
+        let image = [("content-type", "image/png")];
+        let sized = [("content-type", "image/png"), ("content-length", "5")];
+        for (method, fields, body, expected) in [
+            ("POST", &sized[..], Some("hello"), "Some(\"5\") hello"),
+            ("PUT", &image, Some("hello"), "None hello"),
+            // What was held has a known length.
+            ("POST", &[("content-type", "text/plain")], Some("hello"), "Some(\"5\") hello"),
+            ("DELETE", &sized, Some("hello"), "Some(\"5\") hello"),
+            ("GET", &sized, Some("hello"), "Some(\"5\") hello"),
+            // RFC 9110 §8.6: what could have had a body and has none says so, what could not says nothing.
+            ("POST", &[], None, "Some(\"0\") "),
+            ("PATCH", &[("content-length", "0")], None, "Some(\"0\") "),
+            ("GET", &[], None, "None "),
+            ("GET", &[("content-length", "0")], None, "None "),
+            ("DELETE", &[], None, "None "),
+        ] {
+            let mut connection = Connection::open(gate.address("public")).await;
+            let stream = connection.fresh();
+            let head = [(":method", method), (":scheme", "http"), (":path", "/echo"), (":authority", "a")];
+            let flags = if body.is_none() { END_HEADERS | END_STREAM } else { END_HEADERS };
+            connection.send(headers(stream, flags, &[&head, fields].concat())).await;
+            if let Some(body) = body {
+                connection.send(data(stream, END_STREAM, body.as_bytes())).await;
+            }
+            let Fate::Answered(answer) = connection.fate(stream).await else { panic!("{method} {fields:?}") };
+            let echo: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+            let told = format!(
+                "{:?} {}",
+                echo["headers"]["content-length"].as_str(),
+                echo["body"].as_str().unwrap()
+            );
+            assert_eq!(told, expected, "{protocol} {method} {fields:?}");
+        }
+        let mut connection = RawConnection::open(gate.address("public")).await;
+        for (request, expected) in [
+            ("POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", Some("0")),
+            ("GET /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", None),
+            ("GET /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", Some("5")),
+            ("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", Some("5")),
+        ] {
+            connection.send(request).await;
+            let (_, body) = connection.read_answer().await;
+            let echo: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(echo["headers"]["content-length"].as_str(), expected, "{protocol} {request}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -93,3 +93,18 @@ fn halves_of_cookies_are_one_again() {
     assert_eq!(joined(&["a=1; b=2"]), ["a=1; b=2"]);
     assert_eq!(joined(&["a=1", "b=2", "c=3"]), ["a=1; b=2; c=3"]);
 }
+
+#[test]
+fn one_length_by_the_rule_of_http1() {
+    let length = "400 `Content-Length` is not a number in plain digits";
+    for good in ["0", "5", "9223372036854775807"] {
+        check("POST", "https://a/", &[("content-length", good)], "good");
+    }
+    for bad in ["00", "05", "010", "0100", "+5", "-5", "5, 5", "0x5", ""] {
+        check("POST", "https://a/", &[("content-length", bad)], length);
+    }
+    let large = "400 `Content-Length` is larger than any body can be";
+    check("POST", "https://a/", &[("content-length", "9223372036854775808")], large);
+    let twice = [("content-length", "5"), ("content-length", "5")];
+    check("POST", "https://a/", &twice, "400 there is more than one `Content-Length`");
+}
