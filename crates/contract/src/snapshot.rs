@@ -168,6 +168,8 @@ pub struct Bounds {
     pub requests_per_connection_max: usize,
     /// Requests under way in all.
     pub requests_max: usize,
+    /// Requests under way per address prefix.
+    pub requests_per_prefix_max: usize,
     /// Bytes of request line and headers together.
     pub head_bytes_max: usize,
     /// Header fields in a request.
@@ -404,6 +406,8 @@ pub struct Route {
     pub response_timeout: Duration,
     /// Longest pause of the upstream within its answer; `None` for streams that may be silent.
     pub idle_timeout: Option<Duration>,
+    /// Whether the client may pause for as long.
+    pub bidirectional: bool,
 }
 
 /// Whether people or programs call a route.

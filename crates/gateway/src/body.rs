@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use portcullis_contract::ports::Clock;
@@ -23,8 +24,10 @@ use tokio::time::{Instant, Sleep};
 
 use crate::budget::Apart;
 use crate::fields;
+use crate::io::LINGER;
 use crate::pace::Pace;
 use crate::received::Received;
+use crate::stages::shed::Place;
 use crate::story::Story;
 use crate::upstream::Arriving;
 
@@ -43,6 +46,9 @@ pub(crate) enum BodyError {
     /// More bytes than the route allows.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
+    /// The answer had ended long before it.
+    #[error("the answer ended before it")]
+    Late,
     /// The connection broke, or the framing was wrong.
     #[error("{}", with_causes(.0))]
     Broken(hyper::Error),
@@ -61,6 +67,12 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// What became of a request's body, shared between the one who sends it on and the one who waits for the answer.
 pub(crate) struct Upload {
+    /// The request's place among those under way: it is taken until the answer has ended and the body too.
+    place: OnceLock<Place>,
+    /// Whether the answer has ended.
+    answered: AtomicBool,
+    /// Who sends the body on, to learn of that.
+    sending: AtomicWaker,
     bytes: AtomicU64,
     /// When bytes last moved, in nanoseconds of the monotonic clock.
     progress: AtomicU64,
@@ -94,7 +106,32 @@ impl UploadFailure {
 
 impl Upload {
     pub(crate) fn new(now: Monotonic) -> Self {
-        Self { bytes: AtomicU64::new(0), progress: AtomicU64::new(now.0), failure: AtomicU8::new(0) }
+        Self {
+            place: OnceLock::new(),
+            answered: AtomicBool::new(false),
+            sending: AtomicWaker::new(),
+            bytes: AtomicU64::new(0),
+            progress: AtomicU64::new(now.0),
+            failure: AtomicU8::new(0),
+        }
+    }
+
+    /// The request has a place.
+    pub(crate) fn takes(&self, place: Place) {
+        // A request is admitted once.
+        let _ = self.place.set(place);
+    }
+
+    /// The answer has ended: the rest of the body is for nobody.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Ordering::Release);
+        self.sending.wake();
+    }
+
+    /// Whether it has; whoever asks is woken when it does.
+    fn is_answered(&self, cx: &Context<'_>) -> bool {
+        self.sending.register(cx.waker());
+        self.answered.load(Ordering::Acquire)
     }
 
     /// Notes that bytes moved.
@@ -149,6 +186,8 @@ pub(crate) struct Sending<B> {
     pace: Option<Pace>,
     /// Since when the client is waited for, and until when.
     wait: Option<(Monotonic, Stall)>,
+    /// How much longer the body goes on behind its answer.
+    behind: Stall,
 }
 
 impl<B> Sending<B> {
@@ -162,7 +201,17 @@ impl<B> Sending<B> {
         let (upload, clock, stall_timeout) =
             (Arc::clone(upload), Arc::clone(clock), Some(bounds.client_stall_timeout));
         let pace = Some(Pace::new(bounds.body_grace, bounds.body_rate_min));
-        Self { inner, upload, clock, bytes_max, seen: 0, stall_timeout, pace, wait: None }
+        Self {
+            inner,
+            upload,
+            clock,
+            bytes_max,
+            seen: 0,
+            stall_timeout,
+            pace,
+            wait: None,
+            behind: Stall::new(Some(LINGER)),
+        }
     }
 
     /// From now on the client must have sent at least so many bytes a second.
@@ -217,6 +266,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if this.upload.is_answered(cx) && this.behind.poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(BodyError::Late)));
+        }
         let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return this.wait(cx).map(|error| Some(Err(error))),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::io::LINGER;
 use crate::received::Received;
 use crate::strict::h2::{FRAME_BYTES_MAX, Fault, Limits};
-use answers::{Answers, Flowing};
+use answers::{Answers, Flow, Flowing};
 pub(crate) use begin::begin;
 use watched::{Watched, Watching};
 
@@ -87,7 +87,7 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Happened {
     Ended,
-    /// The client has asked all that it may.
+    /// The client has asked all that it may, or was told so.
     AskedEnough,
     Stop,
     Look,
@@ -113,7 +113,7 @@ where
             watching.arrived();
             let (request, flow) = answers.begin(request);
             let answering = answer(request);
-            async move { Ok::<_, E>(answering.await?.map(|body| Flowing::new(body, flow))) }
+            answered(answering, flow, Arc::clone(&watching))
         })
     };
     let mut serving = pin!(settings(limits, answers).serve_connection(io, service));
@@ -127,7 +127,7 @@ where
             told = told.max(lost);
             match polled {
                 Poll::Ready(_) => Poll::Ready(Happened::Ended),
-                Poll::Pending if phase == Phase::Open && watching.asked() >= requests_max => {
+                Poll::Pending if phase == Phase::Open && watching.is_enough(requests_max) => {
                     Poll::Ready(Happened::AskedEnough)
                 }
                 Poll::Pending => Poll::Pending,
@@ -159,6 +159,20 @@ where
     if let Some(fault) = watching.fault() {
         tell(Untold::Connection(fault));
     }
+}
+
+/// The answer as the library sends it.
+async fn answered<B, E>(
+    answering: impl Future<Output = Result<Response<B>, E>>,
+    flow: Arc<Flow>,
+    watching: Arc<Watching>,
+) -> Result<Response<Flowing<B>>, E> {
+    let answer = answering.await?;
+    // The library leaves the field out: HTTP/2 says it with a GOAWAY (RFC 9113 §8.2.2).
+    if answer.headers().contains_key(header::CONNECTION) {
+        watching.closes();
+    }
+    Ok(answer.map(|body| Flowing::new(body, flow)))
 }
 
 /// What to do with a connection.

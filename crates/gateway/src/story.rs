@@ -34,8 +34,6 @@ pub(crate) struct Story {
     event: Box<RequestEvent>,
     began: Monotonic,
     upload: Arc<Upload>,
-    /// Its place among the requests under way, once it has one.
-    place: Option<Place>,
 }
 
 impl Story {
@@ -75,7 +73,7 @@ impl Story {
             upstream_us: None,
             websocket: None,
         });
-        Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)), place: None }
+        Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)) }
     }
 
     /// Our id of the request.
@@ -88,9 +86,9 @@ impl Story {
         &self.upload
     }
 
-    /// The request has a place until its story ends.
+    /// The request has a place until its story and its upload end.
     pub(crate) fn takes(&mut self, place: Place) {
-        self.place = Some(place);
+        self.upload.takes(place);
     }
 
     /// The clocks and counters that the story is told with.
@@ -276,6 +274,7 @@ impl Drop for Story {
             self.note("the account stage broke; the event was recorded all the same");
             self.event.stage = last;
         }
+        self.upload.answered();
         self.event.bytes_in = self.upload.received();
         let took = self.tellers.clock.monotonic().since(self.began);
         self.event.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

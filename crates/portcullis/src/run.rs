@@ -88,11 +88,14 @@ pub(crate) fn show(diagnostics: &[Diagnostic], text: &str) {
 
 /// Takes what the system allows, and says when it is less than the connections that are promised.
 fn remark_open_files(snapshot: &Snapshot) {
-    let (files, connections) = (allow_most(), snapshot.bounds.connections_max);
-    if files <= connections as u64 {
+    let (connections, requests) = (snapshot.bounds.connections_max, snapshot.bounds.requests_max);
+    let files = allow_most();
+    // A request under way holds a connection to its upstream.
+    if files <= connections.saturating_add(requests) as u64 {
         tracing::warn!(
-            "the process may open {files} files, and `bounds.connections_max` is {connections}: raise the one \
-             (`LimitNOFILE` of systemd, `ulimit -n` of shells) or lower the other"
+            "the process may open {files} files, and `bounds.connections_max` is {connections} and \
+             `bounds.requests_max` {requests}: raise the one (`LimitNOFILE` of systemd, `ulimit -n` of shells) or \
+             lower the others"
         );
     }
 }

@@ -36,12 +36,20 @@ pub(crate) fn bounds(config: &Config, problems: &mut Problems) -> Option<Bounds>
             format!("{} WebSockets for one client are more than `websockets_max`, {all}, for all", each.0);
         problems.add(Problem::at(each.1, message).help("lower this one or raise the other"));
     }
+    if let (Some(all), Some(each)) = (bounds.requests_max.value(), bounds.requests_per_prefix_max.written())
+        && *each.0 > *all
+    {
+        let message =
+            format!("{} requests for one client are more than `requests_max`, {all}, for all", each.0);
+        problems.add(Problem::at(each.1, message).help("lower this one or raise the other"));
+    }
     Some(Bounds {
         connections_max: *bounds.connections_max.value()?,
         connections_per_prefix_max: *bounds.connections_per_prefix_max.value()?,
         streams_max: *bounds.streams_max.value()?,
         requests_per_connection_max: *bounds.requests_per_connection_max.value()?,
         requests_max: *bounds.requests_max.value()?,
+        requests_per_prefix_max: *bounds.requests_per_prefix_max.value()?,
         head_bytes_max: bytes(&bounds.head_bytes_max)?,
         headers_max: *bounds.headers_max.value()?,
         target_bytes_max: bytes(&bounds.target_bytes_max)?,

@@ -99,6 +99,7 @@ impl<'c> Routes<'c> {
             body_bytes_max: route.body_bytes_max.value()?.0,
             response_timeout: *route.response_timeout.value()?,
             idle_timeout: route.idle_timeout.value()?.0,
+            bidirectional: *route.bidirectional.value()?,
         })
     }
 

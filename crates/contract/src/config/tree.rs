@@ -385,9 +385,11 @@ settings! {
         body_bytes_max: Size = "10MiB", from "0B" to "1024GiB", example "64KiB";
         /// Time until the application's answer must begin.
         response_timeout: Duration = "60s", from "10ms" to "1d", example "10s";
-        /// Longest pause within the application's answer; `none` for streams that may be silent. In calls of gRPC, also
-        /// within what the client sends.
+        /// Longest pause within the application's answer; `none` for streams that may be silent.
         idle_timeout: DurationOrNone = "60s", from "10ms" to "1d", example "none";
+        /// `true`: client and application speak by turns or both at once, as in calls of gRPC that stream. What the client
+        /// sends then keeps no `bounds.body_rate_min`, and may pause for `idle_timeout`.
+        bidirectional: bool = false, example true;
         /// How its requests are inspected.
         inspection: Inspection = {};
         /// What its security headers are, where that is not what the application says.

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(super) struct Watching {
     seen: Mutex<Seen>,
     /// Requests that reached the walk.
     arrived: AtomicU64,
+    /// Whether an answer said that it is the last.
+    closing: AtomicBool,
 }
 
 struct Seen {
@@ -48,7 +50,7 @@ impl Watching {
     pub(super) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
         let watch = Watch::new(limits, clock.monotonic());
         let seen = Seen { watch, fault: None, read: Read::All };
-        Self { clock, seen: Mutex::new(seen), arrived: AtomicU64::new(0) }
+        Self { clock, seen: Mutex::new(seen), arrived: AtomicU64::new(0), closing: AtomicBool::new(false) }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -60,8 +62,17 @@ impl Watching {
         self.arrived.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Requests that reached the walk, in all.
-    pub(super) fn asked(&self) -> u64 {
+    /// An answer says that no request shall follow it.
+    pub(super) fn closes(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one did, or there were so many requests.
+    pub(super) fn is_enough(&self, requests_max: u64) -> bool {
+        self.closing.load(Ordering::Relaxed) || self.asked() >= requests_max
+    }
+
+    fn asked(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 

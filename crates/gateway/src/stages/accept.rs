@@ -146,6 +146,7 @@ pub(crate) mod tests {
             head_bytes_max: 1,
             requests_per_connection_max: 1,
             requests_max: 1,
+            requests_per_prefix_max: 1,
             headers_max: 1,
             target_bytes_max: 1,
             websockets_max: 0,

@@ -14,7 +14,6 @@ use portcullis_contract::snapshot::{Mode, OnError};
 use portcullis_model::Stage;
 
 use crate::body::{RequestBody, Sending};
-use crate::fields;
 use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::stages::address::Client;
@@ -60,7 +59,7 @@ pub(crate) async fn look(
         let why = format!("{declared} bytes are declared, more than `body_bytes_max`");
         return Err(Refusal::body_too_large(why));
     }
-    let sending = sending(scope, &request, incoming, target, story);
+    let sending = sending(scope, incoming, target, story);
     let kind = kind::of(&request.headers);
     let looks = target.application.modes.inspection != Mode::Off && !sending.is_end_stream();
     if !looks || kind == Kind::Other {
@@ -92,17 +91,11 @@ pub(crate) async fn look(
     Ok(Inspected { request, body })
 }
 
-fn sending(
-    scope: Scope<'_>,
-    request: &Request,
-    body: Received,
-    target: &Target,
-    story: &Story,
-) -> Sending<Received> {
+fn sending(scope: Scope<'_>, body: Received, target: &Target, story: &Story) -> Sending<Received> {
     let (bytes_max, bounds) = (target.route.body_bytes_max, &scope.live.snapshot.bounds);
     let sending = Sending::new(body, story.upload(), &scope.gate.tellers.clock, bytes_max, bounds);
-    // In a call of gRPC either side may pause: one setting counts for both.
-    match fields::is_grpc(&request.headers) {
+    // Only the route says so: whoever could say it himself would hold a connection and an upload for ever.
+    match target.route.bidirectional {
         true => sending.converse(target.route.idle_timeout),
         false => sending,
     }

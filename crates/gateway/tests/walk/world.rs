@@ -187,6 +187,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         body_bytes_max: 1 << 20,
         response_timeout: second * 30,
         idle_timeout: None,
+        bidirectional: false,
     };
     let application = Application {
         name: ApplicationName::parse("test").unwrap(),
@@ -243,6 +244,7 @@ fn bounds() -> Bounds {
         requests_max: 100,
         headers_max: 100,
         target_bytes_max: 8192,
+        requests_per_prefix_max: 100,
         websockets_max: 100,
         websockets_per_prefix_max: 100,
         head_timeout: second * 10,

@@ -334,6 +334,7 @@ fn applications_and_routes() {
                 "[ops]",
                 "[bounds]\nbuffered_bytes_max = \"1MiB\"\n[application.shop.texts]\n[ops]\naddress = \"127.0.0.1:9091\"\n[flood]\nmode = \"watch\"\n[log]\nform = \"jsn\"\n[state]\ndirectory = \"\"\n#",
             ),
+            ("[ops]", "[bounds]\nrequests_max = 10\nrequests_per_prefix_max = 11\n[ops]"),
             ("[ops]", "[bounds]\nwebsockets_max = 10\nwebsockets_per_prefix_max = 11\n[ops]"),
             ("[ops]", "[bounds]\nhead_bytes_max = \"8KiB\"\nconnections_max = 100\n[ops]"),
             ("[ops]", "[ban]\nhits = 33\n[ops]"),

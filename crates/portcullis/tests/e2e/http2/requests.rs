@@ -257,3 +257,16 @@ async fn a_refused_upload_that_never_ends_is_reset_without_an_error() {
     assert_eq!(connection.fate(stream).await.brief(), "RST 0", "NO_ERROR: the answer counts");
     assert_eq!(connection.get("/bytes/5").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_ban_asks_the_connection_to_end() {
+    let stand = Stand::http2("").await;
+    let mut connection = stand.frames().await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        let stream = connection.request(&get("/?q=1+union+select+null")).await;
+        statuses.push(connection.fate(stream).await.brief());
+    }
+    assert_eq!(statuses, ["403", "403", "403", "403", "403", "429"]);
+    assert_eq!(connection.end().await.brief(), "GOAWAY 0");
+}

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use portcullis_testkit::{Ending, RawConnection, eventually};
+use portcullis_testkit::{Ending, RawConnection, RawServer, Upstream, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::gate::{DEADLINE, EVERYTHING_PUBLIC};
+use crate::gate::{DEADLINE, EVERYTHING_PUBLIC, config, start};
 use crate::proxy::{Stand, brief};
 
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -57,6 +57,75 @@ async fn a_body_that_comes_too_slowly_is_408_however_steadily_it_comes() {
     assert_eq!(connection.read_answer().await.0.status, 200);
 }
 
+#[tokio::test]
+async fn no_header_of_a_client_makes_its_body_a_conversation() {
+    let stand = Stand::public("[bounds]\nbody_rate_min = \"4KiB\"\nbody_grace = \"1s\"\n").await;
+    let mut connection = stand.raw().await;
+    connection.send(upload("/sink", "application/grpc", 1 << 20)).await;
+    let sent = connection.send_slowly(&vec![b'x'; 1 << 20], 10, Duration::from_millis(20)).await;
+    assert!(sent < 1 << 16, "{sent} bytes");
+    let event = stand.gate.wait_for_event(|_| true, DEADLINE).await;
+    assert_eq!(brief(&event), "408 refused forward client");
+}
+
+#[tokio::test]
+async fn an_upload_behind_a_whole_answer_keeps_its_place_and_soon_ends() {
+    let (server, upstream) = (RawServer::start().await, Upstream::start().await);
+    let bounds = "[bounds]\nrequests_max = 10\nrequests_per_prefix_max = 1\n";
+    let text = config(&upstream, &format!("{EVERYTHING_PUBLIC}{bounds}"));
+    let gate = start(&text.replace(&upstream.url(), &server.url())).await;
+    let mut uploading = RawConnection::open(gate.address("public")).await;
+    uploading.send(upload("/a", "image/png", 1 << 20)).await;
+    let mut theirs = server.accept().await;
+    theirs.read_request().await;
+    theirs.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(uploading.read_answer().await.0.status, 404);
+    gate.wait_for_event(|event| event["status"] == 404, DEADLINE).await;
+    // The story is told, and the upload goes on for nobody: it has the one place, and loses it before long.
+    let get = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut other = RawConnection::open(gate.address("public")).await;
+    other.send(get).await;
+    assert_eq!(other.read_answer().await.0.status, 429);
+    let sent = uploading.send_slowly(&vec![b'x'; 1 << 20], 10, Duration::from_millis(20)).await;
+    assert!(sent < 1 << 16, "{sent} bytes");
+    let (_, ending) = theirs.read_to_end().await;
+    assert_ne!(ending, Ending::StillOpen);
+    other.send(get).await;
+    let mut theirs = server.accept().await;
+    theirs.read_request().await;
+    theirs.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(other.read_answer().await.0.status, 200);
+}
+
+#[tokio::test]
+async fn one_client_has_no_more_than_its_share_of_requests_under_way() {
+    let bounds = "requests_max = 100\nrequests_per_prefix_max = 3\n";
+    let stand = Stand::public(&format!("[bounds]\n{bounds}[ban]\nexempt = [\"127.0.0.3/32\"]\n")).await;
+    let mut hanging = hang(&stand, Ipv4Addr::LOCALHOST, "/never", 3).await;
+    let under_way = async |count: u64| {
+        eventually(DEADLINE, async || stand.metric("portcullis_requests_in_flight").await == count).await;
+    };
+    under_way(3).await;
+    let get = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (refused, _) = stand.exchange(get).await;
+    assert_eq!((refused.status, refused.field("retry-after")), (429, Some("1")));
+    let event = stand.gate.wait_for_event(|event| event["status"] == 429, DEADLINE).await;
+    assert_eq!(brief(&event), "429 refused route client");
+    assert!(event["reason"].as_str().unwrap().contains("`bounds.requests_per_prefix_max` is 3"), "{event}");
+    let public = stand.gate.address("public");
+    let exempt = Ipv4Addr::new(127, 0, 0, 3);
+    hanging.extend(hang(&stand, exempt, "/never", 4).await);
+    under_way(7).await;
+    for from in [THERE, exempt] {
+        let mut other = RawConnection::open_from(from, public).await;
+        other.send(get).await;
+        assert_eq!(other.read_answer().await.0.status, 200, "{from}");
+    }
+    drop(hanging);
+    under_way(0).await;
+    assert_eq!(stand.exchange(get).await.0.status, 200);
+}
+
 /// A server that reads a request's head, nothing for a while, and then all of it, and answers.
 async fn reads_late(pause: Duration, bytes: usize) -> String {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -85,8 +154,8 @@ async fn a_slow_application_makes_no_client_slow() {
     let url = reads_late(Duration::from_secs(3), BYTES).await;
     let stand = Stand::public("").await;
     let bounds = "body_bytes_max = \"64MiB\"\n[bounds]\nbody_rate_min = \"16MiB\"\nbody_grace = \"1s\"\n";
-    let config = crate::gate::config(&stand.upstream, &format!("{EVERYTHING_PUBLIC}{bounds}"));
-    let gate = crate::gate::start(&config.replace(&stand.upstream.url(), &url)).await;
+    let config = config(&stand.upstream, &format!("{EVERYTHING_PUBLIC}{bounds}"));
+    let gate = start(&config.replace(&stand.upstream.url(), &url)).await;
     let mut connection = RawConnection::open(gate.address("public")).await.deadline(DEADLINE);
     connection.send(upload("/a", "image/png", BYTES)).await;
     connection.send(vec![b'x'; BYTES]).await;

@@ -82,7 +82,9 @@ async fn a_conversation_may_pause_for_as_long_as_its_route_says() {
     let upstream = Upstream::start_http2().await;
     let bounds = "[bounds]\nclient_stall_timeout = \"1s\"\n";
     for (idle, cut) in [("none", false), ("1s", true)] {
-        let text = config(&upstream, &format!("{KNOWN}{EVERYTHING_PUBLIC}idle_timeout = \"{idle}\"\n"));
+        let calls = "[[application.test.route]]\nname = \"calls\"\npath = \"/grpc/*\"\npublic = true\n";
+        let calls = format!("{calls}bidirectional = true\nidle_timeout = \"{idle}\"\n");
+        let text = config(&upstream, &format!("{KNOWN}{EVERYTHING_PUBLIC}{calls}"));
         let gate = Gate::builder(binary()).config(&format!("{bounds}{text}")).start().await;
         let (say, body) = conversation();
         let request = Client::new().post(gate.url("/grpc/echo")).header("content-type", "application/grpc");
