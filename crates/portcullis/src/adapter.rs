@@ -3,6 +3,7 @@
 mod events;
 mod json_line;
 mod open_files;
+mod opened;
 mod self_made;
 mod surroundings;
 mod vault;
@@ -18,6 +19,7 @@ use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
 pub(crate) use open_files::allow_most;
+pub(crate) use opened::check_state_directory;
 pub(crate) use surroundings::{FileSurroundings, read_config, system_authorities};
 pub(crate) use vault::FileVault;
 pub(crate) use watched::Watched;

@@ -19,7 +19,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::adapter::{
-    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most, read_config,
+    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most,
+    check_state_directory, read_config,
 };
 use crate::cli::ConfigFile;
 use crate::{Exit, log};
@@ -131,6 +132,10 @@ impl Node {
     /// Binds all listeners and begins to serve probes.
     pub(crate) async fn start(configuration: Configuration) -> anyhow::Result<Self> {
         let Configuration { file, text, snapshot, watched } = configuration;
+        let state = &snapshot.state_directory;
+        check_state_directory(state).map_err(|why| {
+            anyhow::anyhow!("the state directory `{}` cannot be used: {why}", state.display())
+        })?;
         let form = log::Form::settle(snapshot.log);
         let events = Arc::new(EventLog::begin(form).context("the event log cannot start")?);
         log::begin(form, events.lines());

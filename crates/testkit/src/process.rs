@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -463,7 +463,8 @@ where
 
 fn write_private(path: &Path, content: &[u8]) {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.unwrap_or_else(|e| panic!("{folder:?}: {e}"));
     }
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);

@@ -3,7 +3,7 @@
 //! It is one owner-only file in the state directory, with a first line that says what it was made for: when the hosts
 //! change or its end is near, another one takes its place. It vouches for nothing: browsers warn, and HSTS is not sent.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,14 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use portcullis_contract::ports::{FileProblem, SelfMade};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::opened::{self, check_state_directory};
 
 /// The file, below the state directory.
-const FILE: &str = "self-made.pem";
+pub(super) const FILE: &str = "self-made.pem";
+/// Largest file that is read, in bytes. One has two thousand, and more for many hosts.
+const BYTES_MAX: u64 = 1 << 20;
 /// How long a certificate is good.
 const LIFE_DAYS: i64 = 365;
 /// How long before its end another one is made.
@@ -37,23 +41,32 @@ pub(crate) fn certificate(
     now: Timestamp,
     keep: Keep,
 ) -> Result<SelfMade, FileProblem> {
+    check_state_directory(state).map_err(|why| about(state, &why))?;
     let file = state.join(FILE);
-    if let Ok(pem) = fs::read_to_string(&file)
-        && is_good(&pem, hosts, now)
-    {
-        return Ok(apart(file, pem));
+    match opened::secret(&file, BYTES_MAX) {
+        Ok(pem) if is_good(pem.expose_secret(), hosts, now) => return Ok(apart(file, pem)),
+        // None yet, one that no longer fits, or nothing that we wrote.
+        Ok(_) | Err(FileProblem::Missing | FileProblem::NotASecret) => {}
+        // Whoever can read or replace the key can pass for this node.
+        Err(why) => return Err(about(&file, &why)),
     }
     let pem = make(hosts, now).map_err(|error| FileProblem::Unreadable(error.to_string()))?;
     if keep == Keep::Yes {
         write(&file, &pem).map_err(|error| FileProblem::Unreadable(error.to_string()))?;
     }
-    Ok(apart(file, pem))
+    Ok(apart(file, SecretString::from(pem)))
+}
+
+/// The problem with the name of what has it: a configuration need not name it.
+fn about(path: &Path, why: &FileProblem) -> FileProblem {
+    FileProblem::Unreadable(format!("`{}`: {why}", path.display()))
 }
 
 /// The certificate without its key, and the key.
-fn apart(file: PathBuf, pem: String) -> SelfMade {
-    let certificate = pem.split("-----BEGIN PRIVATE KEY").next().unwrap_or_default().as_bytes().to_vec();
-    SelfMade { file, certificate, key: SecretString::from(pem) }
+fn apart(file: PathBuf, pem: SecretString) -> SelfMade {
+    let text = pem.expose_secret();
+    let certificate = text.split("-----BEGIN PRIVATE KEY").next().unwrap_or_default().as_bytes().to_vec();
+    SelfMade { file, certificate, key: pem }
 }
 
 /// What the first line says.
@@ -107,7 +120,30 @@ fn write(file: &Path, pem: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn one_that_others_could_have_read_or_written_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let get = || certificate(folder.path(), &["a.test".to_owned()], Timestamp::now(), Keep::Yes);
+        let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        get().unwrap();
+        let file = folder.path().join(FILE);
+        for (path, bad, good, command) in
+            [(&*file, 0o666, 0o600, "chmod 600"), (folder.path(), 0o777, 0o700, "chmod go-w")]
+        {
+            chmod(path, bad);
+            let Err(why) = get() else { panic!("{bad:o} is refused") };
+            assert!(why.to_string().contains(command) && why.to_string().contains(path.to_str().unwrap()));
+            chmod(path, good);
+            get().unwrap();
+        }
+        fs::write(&file, [0xff]).unwrap();
+        get().expect("what nobody can read is made anew");
+    }
 
     #[test]
     fn one_is_made_once_and_again_when_it_no_longer_fits() {

@@ -1,16 +1,16 @@
 //! The files and variables that a configuration names.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
 use rustls_pki_types::CertificateDer;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::opened::{self, problem};
 use super::self_made::{self, Keep};
 use super::watched::Watched;
 
@@ -81,40 +81,12 @@ impl FileSurroundings {
 
 impl Surroundings for FileSurroundings {
     fn secret_file(&self, path: &Path) -> Result<SecretString, FileProblem> {
-        let file = File::open(self.asked(path)).map_err(problem)?;
-        // Asked of the open file, so that nobody can swap it in between.
-        let metadata = file.metadata().map_err(problem)?;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(FileProblem::ReadableByOthers(mode));
-        }
-        check_owner(metadata.uid())?;
-        let mut text = String::new();
-        let read = file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text);
-        let secret = SecretString::from(text.trim_end_matches(['\r', '\n']));
-        let size = read.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => FileProblem::NotASecret,
-            _ => problem(error),
-        })?;
-        zeroize::Zeroize::zeroize(&mut text);
-        if size == 0 || size as u64 > SECRET_BYTES_MAX {
-            return Err(FileProblem::NotASecret);
-        }
-        Ok(secret)
+        let secret = opened::secret(&self.asked(path), SECRET_BYTES_MAX)?;
+        Ok(SecretString::from(secret.expose_secret().trim_end_matches(['\r', '\n'])))
     }
 
     fn public_file(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
-        let file = File::open(self.asked(path)).map_err(problem)?;
-        // A pipe or a terminal would keep the start waiting for ever.
-        if !file.metadata().map_err(problem)?.is_file() {
-            return Err(FileProblem::Unreadable("it is not an ordinary file".into()));
-        }
-        let mut bytes = Vec::new();
-        let size = file.take(PUBLIC_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(problem)?;
-        if size as u64 > PUBLIC_BYTES_MAX {
-            return Err(FileProblem::Unreadable(format!("it is longer than {PUBLIC_BYTES_MAX} bytes")));
-        }
-        Ok(bytes)
+        opened::public(&self.asked(path), PUBLIC_BYTES_MAX)
     }
 
     fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
@@ -126,7 +98,17 @@ impl Surroundings for FileSurroundings {
     }
 
     fn self_made(&self, state_directory: &Path, hosts: &[String]) -> Result<SelfMade, FileProblem> {
-        self_made::certificate(&self.resolve(state_directory), hosts, Timestamp::now(), self.keep)
+        let state = self.resolve(state_directory);
+        let mut looked = Watched::default();
+        looked.add(&state);
+        looked.add(&state.join(self_made::FILE));
+        let made = self_made::certificate(&state, hosts, Timestamp::now(), self.keep);
+        if made.is_err() {
+            // What we write ourselves is no news; what somebody mends is.
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            *asked = std::mem::take(&mut *asked).with(looked);
+        }
+        made
     }
 
     fn system_authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -152,30 +134,6 @@ pub(crate) fn system_authorities() -> Result<Vec<CertificateDer<'static>>, Strin
     match found.errors.first() {
         Some(error) if found.certs.is_empty() => Err(error.to_string()),
         _ => Ok(found.certs),
-    }
-}
-
-/// Refuses a secret of somebody else: they could read it, and change it at any time.
-fn check_owner(owner: u32) -> Result<(), FileProblem> {
-    let own = match fs::metadata("/proc/self") {
-        Ok(process) => process.uid(),
-        Err(error) => {
-            let why = format!("its owner cannot be checked, because `/proc/self` cannot be asked: {error}");
-            return Err(FileProblem::Unreadable(why));
-        }
-    };
-    if owner == own || owner == 0 {
-        return Ok(());
-    }
-    Err(FileProblem::Unreadable(format!(
-        "it belongs to user {owner}, who can read and change it; run `chown {own}` on it, the user of this process"
-    )))
-}
-
-fn problem(error: io::Error) -> FileProblem {
-    match error.kind() {
-        io::ErrorKind::NotFound => FileProblem::Missing,
-        _ => FileProblem::Unreadable(error.to_string()),
     }
 }
 
@@ -218,18 +176,5 @@ mod tests {
             let watched = surroundings.watched();
             assert_ne!(watched, watched.again());
         }
-    }
-
-    #[test]
-    fn a_secret_belongs_to_us_or_to_root() {
-        let own = fs::metadata("/proc/self").unwrap().uid();
-        assert_eq!((check_owner(own), check_owner(0)), (Ok(()), Ok(())));
-        let Err(FileProblem::Unreadable(why)) = check_owner(own + 1) else {
-            panic!("somebody else's is refused")
-        };
-        assert!(
-            why.contains(&format!("belongs to user {}", own + 1)) && why.contains(&format!("chown {own}`")),
-            "{why}"
-        );
     }
 }

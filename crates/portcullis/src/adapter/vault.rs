@@ -3,14 +3,15 @@
 //! Every file is readable by its owner only from its first moment, is replaced whole by renaming, and is on the disk
 //! before [`Vault::keep`] returns. Folders are entered by nobody else.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
-use portcullis_contract::ports::{Vault, VaultProblem};
+use portcullis_contract::ports::{FileProblem, Vault, VaultProblem};
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
+
+use super::opened;
 
 /// Largest file that is read, in bytes. A chain of certificates with its key has a few thousand.
 const BYTES_MAX: u64 = 1 << 20;
@@ -32,7 +33,7 @@ impl FileVault {
         let relative = Path::new(name);
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
         if name.is_empty() || !relative.components().all(plain) {
-            return Err(problem(relative, io::Error::other("leads out of the state directory")));
+            return Err(problem(relative, "leads out of the state directory"));
         }
         Ok(self.root.join(relative))
     }
@@ -41,9 +42,9 @@ impl FileVault {
 impl Vault for FileVault {
     fn kept(&self, name: &str) -> Result<Option<SecretString>, VaultProblem> {
         let place = self.place(name)?;
-        match read(&place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some).map_err(|error| problem(&place, error)),
+        match opened::secret(&place, BYTES_MAX) {
+            Err(FileProblem::Missing) => Ok(None),
+            read => read.map(Some).map_err(|why| problem(&place, why)),
         }
     }
 
@@ -51,23 +52,6 @@ impl Vault for FileVault {
         let place = self.place(name)?;
         write(&place, content).map_err(|error| problem(&place, error))
     }
-}
-
-fn read(place: &Path) -> io::Result<SecretString> {
-    let file = File::open(place)?;
-    // Asked of the open file, so that nobody can swap it in between.
-    let mode = file.metadata()?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(io::Error::other(format!(
-            "its mode {mode:04o} lets others read it; run `chmod 600` on it"
-        )));
-    }
-    let mut text = Zeroizing::new(String::new());
-    let size = file.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-    if size as u64 > BYTES_MAX {
-        return Err(io::Error::other(format!("it is longer than {BYTES_MAX} bytes")));
-    }
-    Ok(SecretString::from(text.as_str()))
 }
 
 fn write(place: &Path, content: &SecretString) -> io::Result<()> {
@@ -82,13 +66,13 @@ fn write(place: &Path, content: &SecretString) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn problem(place: &Path, error: io::Error) -> VaultProblem {
-    VaultProblem { place: place.display().to_string(), why: error.to_string() }
+fn problem(place: &Path, why: impl ToString) -> VaultProblem {
+    VaultProblem { place: place.display().to_string(), why: why.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 

@@ -48,6 +48,23 @@ portcullis.toml:9:11: application.shop.route[0].limits[0]: there is no limit `pe
     assert_eq!((run.code, &*run.stderr), (2, expected));
 }
 
+/// What is in the state directory decides who can pass for the gate.
+#[tokio::test]
+async fn nobody_runs_with_a_state_directory_that_others_can_write_to() {
+    let text = config("http://127.0.0.1:9", "route a /a; public = true");
+    let terminal = Terminal::with("portcullis.toml", &text);
+    terminal.write("api-key-hash.key", "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
+    terminal.write("state/something", "");
+    terminal.set_mode("state", 0o777);
+    let command = format!("run `chmod go-w {}`", terminal.path("state").display());
+    let said = terminal.types("run").await;
+    said.fails(2, &["the state directory", "mode 0777 lets others replace what is in it", &command]);
+    terminal.write("portcullis.toml", &text.replacen("[ops]", "[listen.tls]\n[ops]", 1));
+    for command_line in ["run", "config check"] {
+        terminal.types(command_line).await.fails(2, &["cannot make a certificate for itself", &command]);
+    }
+}
+
 #[tokio::test]
 async fn programs_read_mistakes_as_json() {
     let terminal = Terminal::with("gate.toml", TWO_MISTAKES);
