@@ -9,8 +9,9 @@
 //! What it passes is the input itself, byte by byte, without two things that mean nothing: one empty line
 //! before a request line (RFC 9112 §2.2), and chunk extensions (RFC 9112 §7.1.1). [`inbox`] holds the bytes
 //! for it, `crate::io` brings both to the socket. HTTP/2 is another world, see [`h2`]. What a target, a host or a credential *means* is the
-//! business of the `normalize` stage.
+//! business of the `normalize` stage. What an upstream answers is held to the same rules by [`answer`].
 
+pub(crate) mod answer;
 mod chunked;
 mod fault;
 pub(crate) mod h2;
@@ -18,7 +19,7 @@ mod head;
 pub(crate) mod inbox;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
-mod length;
+pub(crate) mod length;
 mod line;
 mod target;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
+use http_body::Body as _;
 use portcullis_contract::snapshot::{Application, Cors, SecurityHeaders, UpstreamsOwn};
 use portcullis_model::Stage;
 
@@ -24,6 +25,8 @@ use crate::stages::limit::Limited;
 use crate::stages::route::{Elsewhere, Target};
 use crate::stages::{Known, Scope, Visitor};
 use crate::story::Story;
+use crate::strict::length;
+use crate::upstream::Arriving;
 use crate::websocket::Switch;
 use headers::Https;
 
@@ -116,6 +119,9 @@ pub(crate) fn fit(
         (ours.map(|bytes| Answering::Ours(Some(bytes))), UpstreamsOwn::Keep)
     } else {
         strip(&mut head.headers);
+        measure(&mut head, &method, &body);
+        // With what the library kept of the upstream's connection goes the reason phrase, which may say anything.
+        head.extensions.clear();
         announce_trailers(&mut head.headers);
         // The version of the upstream's connection says nothing about ours.
         head.version = http::Version::HTTP_11;
@@ -221,6 +227,23 @@ fn strip(headers: &mut HeaderMap) {
     nominated.for_each(|name| drop(headers.remove(name)));
     fields::take_away(headers, |name| fields::is_unwanted(name.as_str()));
     keep_cookies_but_ours(headers);
+}
+
+/// Says how long the answer is, where the upstream did: by what is read of it, not by the upstream's own word. Only
+/// where no body follows is there nothing but that word.
+fn measure(head: &mut response::Parts, method: &Method, body: &Arriving) {
+    let said = length::only(&head.headers).ok().flatten();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let length = match head.status {
+        // RFC 9110 §8.6.
+        StatusCode::NO_CONTENT | StatusCode::SWITCHING_PROTOCOLS => None,
+        StatusCode::NOT_MODIFIED => said,
+        _ if method == Method::HEAD => said,
+        _ => said.and(body.size_hint().exact()),
+    };
+    if let Some(length) = length {
+        head.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
 }
 
 /// Over HTTP/1.1 the HTTP library sends only trailers that the head has announced, which servers of gRPC need not do.

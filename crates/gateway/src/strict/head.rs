@@ -198,7 +198,10 @@ impl Draft {
             if self.chunked == Seen::Yes {
                 return Err(Fault::CodingTwice);
             }
-            coding(value, version)?;
+            if version == Version::Http10 {
+                return Err(Fault::CodingOld);
+            }
+            coding(value)?;
             self.chunked = Seen::Yes;
             return self.one_framing();
         }
@@ -306,10 +309,7 @@ pub(super) fn field(text: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
 }
 
 /// `chunked`, once, in any case, and nothing else (RFC 9112 §6.1, §7).
-fn coding(value: &[u8], version: Version) -> Result<(), Fault> {
-    if version == Version::Http10 {
-        return Err(Fault::CodingOld);
-    }
+pub(super) fn coding(value: &[u8]) -> Result<(), Fault> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
     }

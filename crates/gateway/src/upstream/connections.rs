@@ -26,6 +26,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
+use crate::strict::{self, Fault};
 use crate::upstream::ANSWER_HEAD_BYTES_MAX;
 use crate::upstream::connector::Connector;
 use crate::upstream::lanes::Stream;
@@ -65,6 +66,9 @@ pub(crate) enum AskError {
     /// The connection broke, or what came over it was no answer.
     #[error(transparent)]
     Broken(#[from] hyper::Error),
+    /// Where the answer ends can be read in two ways.
+    #[error("an answer with two meanings")]
+    Ambiguous(#[from] Fault),
 }
 
 impl Connections {
@@ -89,7 +93,11 @@ impl Connections {
                 None => (self.open().await?, true),
             };
             match connection.ask(request).await {
-                Ok(response) => return Ok(self.arriving(response, connection, has_body)),
+                Ok(response) => {
+                    strict::answer::judge(response.headers())?;
+                    let connection = (!may_say_more(&response)).then_some(connection);
+                    return Ok(self.arriving(response, connection, has_body));
+                }
                 // An idle connection had ended, and nothing was written. Each is tried once, then a new one.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !is_new => request = unsent,
@@ -102,14 +110,14 @@ impl Connections {
     fn arriving(
         self: &Arc<Self>,
         response: Response<Incoming>,
-        connection: Connection,
+        connection: Option<Connection>,
         has_body: bool,
     ) -> Response<Arriving> {
         // Where both sides are still sending, a client that reads only when it has sent everything must not keep its
         // own upload waiting. And what follows a 101 is not for us to drive.
         let needs_a_task = has_body || response.status() == StatusCode::SWITCHING_PROTOCOLS;
         response.map(|body| {
-            let over = Over::Own { connection: Some(connection), home: Arc::clone(self) };
+            let over = Over::Own { connection, home: Arc::clone(self) };
             let mut arriving = Arriving { body, over };
             arriving.give_back_when_finished();
             if needs_a_task && let Some(connection) = arriving.take_connection() {
@@ -164,6 +172,14 @@ impl Connections {
         self.idle()
             .retain_mut(|idle| is_young(idle.since) && idle.connection.drive(&mut nobody).is_pending());
     }
+}
+
+/// Whether the server announces a body where none can follow (RFC 9110 §15.3.5), as some applications do. It may send
+/// it all the same, and that would be the beginning of the next answer: nobody may wait for that one here.
+fn may_say_more(response: &Response<Incoming>) -> bool {
+    let announces = |name| response.headers().get(name).is_some_and(|value| value != "0");
+    response.status() == StatusCode::NO_CONTENT
+        && [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].into_iter().any(announces)
 }
 
 /// The target without the server's address, which goes into `Host` when nothing is there (RFC 9112 §3.2).

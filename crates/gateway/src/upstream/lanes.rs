@@ -14,6 +14,7 @@ use hyper::client::conn::http2::{self, Connection, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::{RequestBody, with_causes};
+use crate::strict;
 use crate::upstream::connector::{Connector, Counted, Offered};
 use crate::upstream::{ANSWER_HEAD_BYTES_MAX, Arriving, NoAnswer, Unanswered};
 
@@ -100,6 +101,8 @@ impl Lanes {
             let (mut sender, stream) = place;
             match sender.try_send_request(request).await {
                 Ok(response) => {
+                    strict::answer::judge(response.headers())
+                        .map_err(|fault| silent(format!("an answer with two meanings: {fault}")))?;
                     stream.0.answered.store(true, Ordering::Relaxed);
                     return Ok(Sent::Answered(response.map(|body| Arriving::over_shared(body, stream))));
                 }

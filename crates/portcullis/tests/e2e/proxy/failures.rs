@@ -1,6 +1,7 @@
 //! Upstreams that are down, die or talk nonsense: a clear answer, never a part that looks like the whole.
 
-use portcullis_testkit::{Ending, Gate, RawUpstream, eventually};
+use portcullis_testkit::h2::{Connection, Fate};
+use portcullis_testkit::{Ending, Gate, RawConnection, RawServer, RawUpstream, Upstream, eventually};
 
 use super::{Stand, brief};
 use crate::gate::{DEADLINE, EVERYTHING_PUBLIC};
@@ -97,6 +98,130 @@ async fn an_answer_is_passed_on_only_when_it_has_one_clear_meaning() {
     // Nobody was given leave to change protocols; behind one, nothing would be looked at any more.
     check("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "502")
         .await;
+}
+
+/// Statuses for a client of each version, when the upstream answers with these bytes.
+async fn statuses(method: &str, answer: &str) -> (u16, u16) {
+    let upstream = RawUpstream::start(answer).await;
+    let listen =
+        "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\n[application.test]\nhosts = [\"*\"]\n";
+    let server = format!("[application.test.upstream]\nservers = [\"{}\"]\n", upstream.url());
+    let gate = crate::gate::start(&format!("{listen}{server}{EVERYTHING_PUBLIC}")).await;
+    let mut http1 = RawConnection::open(gate.address("public")).await;
+    http1.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    let mut http2 = Connection::open(gate.address("public")).await;
+    let asked = [(":method", method), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+    let stream = http2.request(&asked).await;
+    let Fate::Answered(answered) = http2.fate(stream).await else { panic!("no answer after {answer:?}") };
+    (http1.read_head().await.status, answered.status)
+}
+
+#[tokio::test]
+async fn an_answer_says_where_it_ends_once_and_plainly() {
+    let zeros = format!("Content-Length: {}10", "0".repeat(31));
+    for fields in [
+        "Content-Length: 10, 10",
+        "Content-Length: 010",
+        "Content-Length: +10",
+        "Content-Length: 10\r\nContent-Length: 10",
+        "Content-Length: 10\r\nContent-Length: 010",
+        &zeros,
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n0123456789");
+        assert_eq!(statuses("POST", &answer).await, (502, 502), "{fields}");
+    }
+    for fields in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 100",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: xchunked",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        assert_eq!(statuses("POST", &answer).await, (502, 502), "{fields}");
+    }
+    // No body follows these, but the length they name may be kept for the one that would.
+    for (method, status) in [("HEAD", "200 OK"), ("POST", "304 Not Modified")] {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 010\r\n\r\n");
+        assert_eq!(statuses(method, &answer).await, (502, 502), "{method} {status}");
+    }
+}
+
+#[tokio::test]
+async fn over_http2_an_answer_says_its_length_once_and_plainly_too() {
+    let listen =
+        "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\n[application.test]\nhosts = [\"*\"]\n";
+    let upstream = Upstream::start_http2().await;
+    let server = format!(
+        "[application.test.upstream]\nservers = [\"{}\"]\nprotocol = \"h2\"\n\
+         [application.test.upstream.breaker]\nfailures = 1000\n",
+        upstream.url()
+    );
+    let gate = crate::gate::start(&format!("{listen}{server}{EVERYTHING_PUBLIC}")).await;
+    // Eight bytes follow.
+    for (fields, expected) in [
+        ("content-length=8", 200),
+        ("content-length=08", 502),
+        ("content-length=00000000000000000000000000000008", 502),
+        ("content-length=8&content-length=8", 502),
+        ("content-length=8&content-length=08", 502),
+        ("content-length=8,8", 502),
+        ("content-length=+8", 502),
+        ("content-length=8", 200),
+    ] {
+        let path = format!("/headers?{fields}");
+        let mut http1 = RawConnection::open(gate.address("public")).await;
+        http1.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        let head = http1.read_head().await;
+        let mut http2 = Connection::open(gate.address("public")).await;
+        let asked = [(":method", "POST"), (":scheme", "http"), (":path", &path), (":authority", "a")];
+        let stream = http2.request(&asked).await;
+        let Fate::Answered(answered) = http2.fate(stream).await else { panic!("no answer after {fields}") };
+        assert_eq!((head.status, answered.status), (expected, expected), "{fields}");
+        if expected == 200 {
+            let lengths = (head.field("content-length"), answered.field("content-length"));
+            assert_eq!(lengths, (Some("8"), Some("8")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_is_called_is_not_the_upstreams_choice() {
+    let (gate, _upstream) =
+        before("HTTP/1.1 200 Served by db-7.internal\r\nContent-Length: 2\r\n\r\nhi").await;
+    let mut connection = RawConnection::open(gate.address("public")).await;
+    connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let head = connection.read_head().await;
+    assert!(head.text.starts_with("HTTP/1.1 200 OK\r\n"), "{}", head.text);
+}
+
+#[tokio::test]
+async fn a_body_behind_204_never_begins_the_next_answer() {
+    for announced in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+        let server = RawServer::start().await;
+        let listen = "[listen]\naddress = \"127.0.0.1:0\"\n[application.test]\nhosts = [\"*\"]\n";
+        let to = format!("[application.test.upstream]\nservers = [\"{}\"]\n", server.url());
+        let gate = crate::gate::start(&format!("{listen}{to}{EVERYTHING_PUBLIC}")).await;
+        let mut client = RawConnection::open(gate.address("public")).await;
+        client.send("DELETE /first HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut first = server.accept().await;
+        first.read_request().await;
+        first.send(format!("HTTP/1.1 204 No Content\r\n{announced}\r\n\r\n")).await;
+        let head = client.read_head().await;
+        assert_eq!((head.status, head.field("content-length")), (204, None));
+        // The body could come at any time now; so the next request goes over another connection.
+        client.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut second = server.accept().await;
+        assert!(second.read_request().await.starts_with("GET /second"), "{announced}");
+        second.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+        assert_eq!(client.read_answer().await.1, b"hi");
+    }
 }
 
 #[tokio::test]
