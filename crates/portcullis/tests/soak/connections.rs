@@ -83,7 +83,8 @@ async fn ten_thousand_idle_connections_cost_a_few_kilobytes_each() {
 }
 
 fn crowded(upstream: &Upstream) -> String {
-    patient(upstream, "connections_max = 11000\n")
+    // Nobody answers pings here.
+    patient(upstream, "connections_max = 11000\nclient_stall_timeout = \"10m\"\n")
 }
 
 /// The same with a certificate of `authority`.
