@@ -217,6 +217,8 @@ pub(crate) fn limits(bounds: &Bounds) -> Limits {
 fn settings(limits: Limits, answers: Answers) -> http2::Builder<Answers> {
     let mut http = http2::Builder::new(answers);
     http.timer(TokioTimer::new())
+        // Also where no route takes WebSockets: one may after a reload, and what is announced stands for the connection.
+        .enable_connect_protocol()
         .max_concurrent_streams(u32::try_from(limits.streams_max).unwrap_or(u32::MAX))
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
         .max_frame_size(FRAME_BYTES_MAX)

@@ -117,15 +117,14 @@ impl Refusal {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Public::Encoded, Blame::Client, private)
     }
 
-    /// 501: a method that the gate does not know.
-    pub(crate) fn unknown_method(private: impl Into<Cow<'static, str>>) -> Self {
+    /// 501: a method, or a use of one, that is not known here.
+    pub(crate) fn not_implemented(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, Public::Method, Blame::Client, private)
     }
 
     /// 426: a WebSocket of a version that nobody speaks (RFC 6455 §4.4).
     pub(crate) fn upgrade_required(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, Public::Malformed, Blame::Client, private)
-            .with(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
             .with(http::header::UPGRADE, HeaderValue::from_static("websocket"))
     }
 

@@ -32,7 +32,7 @@ use crate::stages::accept::Connections;
 use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, suspicion};
 use crate::story::{Kind, Story};
 use crate::strict::inbox::Refused;
-use crate::websocket::Half;
+use crate::websocket::client::Half;
 
 /// Pause after `accept` failed, usually because the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -202,8 +202,10 @@ pub(crate) async fn handle(
         }
         None => {
             // Who asks for a WebSocket may have sent its first frames already: nobody may read them as a request.
-            reply.closing();
-            shared.tasks.spawn(half.hang_up(shared.cut.clone()));
+            if let Some(connection) = half.connection() {
+                reply.closing();
+                shared.tasks.spawn(connection.hang_up(shared.cut.clone()));
+            }
             reply.told_by(story)
         }
     }

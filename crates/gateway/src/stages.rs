@@ -38,6 +38,7 @@ use crate::answer::Form;
 use crate::gate::{Gate, Live};
 use crate::refusal::Refusal;
 use crate::story::Story;
+use crate::websocket::handshake::Asked;
 
 /// What a request is decided by: the same gate and the same Snapshot from its first stage to its last.
 #[derive(Clone, Copy)]
@@ -87,7 +88,9 @@ pub(crate) async fn walk(
     known.visitor.scheme = client.scheme;
     flood::take(scope, &client, story)?;
     let mut request = normalize::read_once(scope, arrived, story)?;
-    if let Some(proof) = scope.gate.authority.http_proof(&request.method, &request.path.wire) {
+    if request.asked == Asked::ForAnswer
+        && let Some(proof) = scope.gate.authority.http_proof(&request.method, &request.path.wire)
+    {
         story.note("a certificate authority's question was answered");
         return Ok(refused(proof, &request.method, None));
     }

@@ -1,10 +1,12 @@
-//! WebSockets (RFC 6455): the one way in which a request does not end with an answer.
+//! WebSockets (RFC 6455, and RFC 8441 over HTTP/2): the one way in which a request does not end with an answer.
 //!
 //! The request that opens one walks through all stages as any other: [`open`] belongs to `route`, [`may_open`] to
 //! `authorize`, [`enter`] to `forward`. When the upstream has said 101 by the letter, the client is told so, and the two
 //! talk through the gate: [`frame`] judges what each says and changes nothing, [`talk`] brings it to its end, which is
-//! the Story's, and [`sockets`] knows all that are open.
+//! the Story's, and [`sockets`] knows all that are open. How the client asked, and whether it talks over a connection of
+//! its own or over one stream of HTTP/2, is known to [`handshake`] and [`client`] only.
 
+pub(crate) mod client;
 mod extensions;
 pub(crate) mod frame;
 pub(crate) mod handshake;
@@ -17,21 +19,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, header};
+use http::{Response, StatusCode, header};
 use http_body::Body as _;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use portcullis_access::limit::Rate;
 use portcullis_access::origin::WebScheme;
 use portcullis_contract::snapshot::{MissingOrigin, Websocket};
 use portcullis_model::{Outcome, Principal, WebsocketEnd};
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use crate::channel::Channel;
-use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::server::Shared;
 use crate::stages::Scope;
@@ -41,8 +39,9 @@ use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::story::Story;
 use crate::upstream::Arriving;
+use client::Half;
 use frame::{Rules, Side};
-use handshake::{Asked, Expected, Opening};
+use handshake::{By, Expected, Opening};
 use sockets::{Expiry, Holder, Place, Told, still};
 use talk::{Ending, Outside, Tally, Terms};
 
@@ -54,11 +53,11 @@ const CONTROLS: Rate = Rate {
 };
 
 /// Reads the handshake of a request on a route that takes WebSockets.
-pub(crate) fn open(request: &mut Request, rules: &Websocket) -> Result<(), Refusal> {
+pub(crate) fn open(request: &mut Request, by: By, rules: &Websocket) -> Result<(), Refusal> {
     if request.body.as_ref().is_some_and(|body| !body.is_end_stream()) {
         return Err(Refusal::malformed("a request for a WebSocket has no body").closing());
     }
-    let opening = handshake::read(&request.method, &mut request.headers, rules.compression)?;
+    let opening = handshake::read(by, &request.method, &mut request.headers, rules.compression)?;
     request.opening = Some(opening);
     Ok(())
 }
@@ -147,6 +146,18 @@ pub(crate) fn enter(
 }
 
 impl Entered {
+    /// Whether the client may be told this status of an upstream that has not switched.
+    pub(crate) fn may_tell(&self, status: StatusCode) -> Result<(), Refusal> {
+        match self.opening.by() {
+            // To its CONNECT any 2xx would be the yes (RFC 9110 §9.3.6).
+            By::Connect if status.is_success() => Err(Refusal::upstream_broke(format!(
+                "the upstream answered {} and did not switch, and the client cannot be told that",
+                status.as_u16()
+            ))),
+            By::Connect | By::Upgrade => Ok(()),
+        }
+    }
+
     /// Holds the upstream to its 101, and takes its connection over.
     pub(crate) async fn switch(
         self,
@@ -193,23 +204,23 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// What the client is answered beside what the upstream said.
-    pub(crate) fn answer(&self, headers: &mut HeaderMap) {
-        self.opening.answer(headers);
+    /// Makes of the upstream's answer the client's.
+    pub(crate) fn answer<B>(&self, response: &mut Response<B>) {
+        self.opening.answer(response);
     }
 
     /// Waits for the client's half, and lets the two talk until they are done.
     pub(crate) async fn run(self: Box<Self>, shared: Arc<Shared>, half: Half, mut story: Story) {
         let Self { mut place, expiry, upstream, terms, .. } = *self;
-        let Half { upgrade, _connection } = half;
         let tellers = &shared.gate.tellers;
         let mut upstream = TokioIo::new(upstream);
         let client = tokio::select! {
-            client = upgrade => client,
+            client = half.client() => client,
             () = shared.cut.cancelled() => return,
         };
-        let Ok(client) = client else { return story.note("the client left before it heard of the switch") };
-        let mut client = TokioIo::new(client);
+        let Ok(mut client) = client else {
+            return story.note("the client left before it heard of the switch");
+        };
         let outside = Outside {
             place: &mut place,
             expiry,
@@ -243,35 +254,4 @@ fn tell(tally: &Tally, story: &mut Story) {
     story.tellers().metrics.websocket_ended(ending.by());
     let end = WebsocketEnd { ended_by: ending.by(), close_code: ending.code(), messages_in, messages_out };
     story.websocket_ended(outcome, ending.blame(), &ending.to_string(), end);
-}
-
-/// The client's half of a WebSocket that it asked for.
-pub(crate) struct Half {
-    upgrade: OnUpgrade,
-    /// Keeps its place for as long as the WebSocket lasts.
-    _connection: Arc<Channel>,
-}
-
-impl Half {
-    /// Takes it out of a request that asks for a WebSocket.
-    pub(crate) fn of(request: &mut http::Request<Received>, connection: &Arc<Channel>) -> Option<Self> {
-        let asked = handshake::asked(request.version(), request.headers());
-        (asked == Asked::ForWebsocket)
-            .then(|| Self { upgrade: hyper::upgrade::on(request), _connection: Arc::clone(connection) })
-    }
-
-    /// Ends the connection when there is no WebSocket. The library gives it up as if there were one, so its orderly end
-    /// is ours: the answer must arrive also when the client has sent on.
-    pub(crate) async fn hang_up(self, cut: CancellationToken) {
-        let end = async {
-            if let Ok(connection) = self.upgrade.await {
-                // Whether it worked makes no difference any more.
-                let _ = TokioIo::new(connection).shutdown().await;
-            }
-        };
-        tokio::select! {
-            () = end => {}
-            () = cut.cancelled() => {}
-        }
-    }
 }

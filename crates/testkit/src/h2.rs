@@ -255,7 +255,8 @@ impl Connection {
                 break Fate::Answered(answer.clone());
             }
         };
-        self.waiting.extend(aside);
+        // Before those that nobody has looked at yet: a stream's frames keep their order.
+        aside.into_iter().rev().for_each(|frame| self.waiting.push_front(frame));
         fate
     }
 

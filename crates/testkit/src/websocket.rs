@@ -1,6 +1,8 @@
 //! WebSockets with a library at both ends: a client to speak to the gate, and a server behind it.
 //!
-//! What no library would send is written with [`crate::raw`], and [`frame`] helps to.
+//! What no library would send is written with [`crate::raw`], and [`frame`] helps to. Read next: [`stream`].
+
+pub mod stream;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,7 +32,7 @@ use crate::deadline::WAIT;
 #[derive(Debug)]
 pub struct Websocket {
     stream: WebSocketStream<Box<dyn Duplex>>,
-    /// The head of the 101.
+    /// The head of the answer that opened it.
     pub answer: HeaderMap,
 }
 

@@ -4,6 +4,9 @@
 //! and opens no window would hold the upstream's connection for ever, and its own would look alive. Every answer
 //! therefore says whom it waits for, and its task is dropped when that is the client for too long: the library
 //! then resets the stream, and only that. Behind an answer the rest of the request is taken in for a short while.
+//!
+//! A stream that becomes a WebSocket has no answer but a head. Behind it the library begins a second task, which writes
+//! what is said to the client, and would wait for its windows for ever: that task ends with the client's half.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,14 +16,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Stall;
 use crate::received::{Received, Unread};
+use crate::websocket::client::Stream;
 
 /// Bytes that an answer hands over at once. The time for each begins anew, so this is how slow a client may read: with
 /// `client_stall_timeout` of 30 seconds, half a kilobyte in a second.
@@ -52,7 +57,18 @@ impl Flow {
 }
 
 /// What an answer shares with the task that sends it.
-type Begun = (Arc<Flow>, Arc<Unread>);
+#[derive(Default)]
+struct Begun {
+    flow: Arc<Flow>,
+    unread: Arc<Unread>,
+    /// When its stream may become a WebSocket: what ends the task that then writes for it.
+    writer: Option<CancellationToken>,
+}
+
+tokio::task_local! {
+    /// The same, within the answer's task.
+    static WRITER: CancellationToken;
+}
 
 /// Runs the tasks of a connection's answers.
 #[derive(Clone)]
@@ -69,10 +85,15 @@ impl Answers {
     }
 
     /// An answer begins; its task is the next one that is run.
-    pub(super) fn begin(&self, request: Request<Incoming>) -> (Request<Received>, Arc<Flow>) {
-        let (flow, unread) = Begun::default();
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Arc::clone(&flow), Arc::clone(&unread)));
+    pub(super) fn begin(&self, mut request: Request<Incoming>) -> (Request<Received>, Arc<Flow>) {
+        let mut begun = Begun::default();
+        if request.method() == Method::CONNECT {
+            let stream = Stream { writer: CancellationToken::new(), stall_timeout: self.stall_timeout };
+            begun.writer = Some(stream.writer.clone());
+            request.extensions_mut().insert(stream);
+        }
+        let (flow, unread) = (Arc::clone(&begun.flow), Arc::clone(&begun.unread));
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
         (request.map(|body| Received::or_back_to(body, &unread)), flow)
     }
 }
@@ -82,18 +103,27 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
+        // Asked first: an answer's task may run beside the connection's, which has just begun another answer.
+        if let Ok(writer) = WRITER.try_with(CancellationToken::clone) {
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = task => {}
+                    () = writer.cancelled() => {}
+                }
+            });
+            return;
+        }
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match begun {
-            Some((flow, unread)) => {
-                let stall_timeout = self.stall_timeout;
-                self.tasks.spawn(async move {
-                    if unless_stalled(task, flow, stall_timeout).await == Sent::Whole {
-                        unread.drain().await;
-                    }
-                });
+        let Begun { flow, unread, writer } = begun.unwrap_or_default();
+        let stall_timeout = self.stall_timeout;
+        let answer = async move {
+            if unless_stalled(task, flow, stall_timeout).await == Sent::Whole {
+                unread.drain().await;
             }
-            // What carries on behind an answer, such as a tunnel.
-            None => drop(self.tasks.spawn(task)),
+        };
+        match writer {
+            Some(writer) => drop(self.tasks.spawn(WRITER.scope(writer, answer))),
+            None => drop(self.tasks.spawn(answer)),
         }
     }
 }

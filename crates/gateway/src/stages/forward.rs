@@ -95,7 +95,11 @@ pub(crate) async fn send(
         (Some(entered), Some(expected)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             Some(entered.switch(expected, &mut response, target).await?)
         }
-        _ => None,
+        (Some(entered), _) => {
+            entered.may_tell(response.status())?;
+            None
+        }
+        (None, _) => None,
     };
     Ok(Answer { response, method: outbound.method, switch })
 }

@@ -20,9 +20,10 @@ use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::story::Story;
 use crate::strict::h2::head::{self as h2, Transport};
-use crate::websocket::handshake::{self, Asked, Opening};
+use crate::websocket::handshake::{self, Asked, By, Opening};
 
-/// Methods that the gate passes on. TRACE and CONNECT are never wanted behind a gate.
+/// Methods that the gate passes on. TRACE and CONNECT are never wanted behind a gate; the CONNECT that asks for a WebSocket
+/// is a GET by then.
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
@@ -111,13 +112,19 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     if target_bytes(&head.uri) > bounds.target_bytes_max {
         return Err(Refusal::target_too_long("the target is longer than `bounds.target_bytes_max`"));
     }
-    if !METHODS.contains(&head.method) {
-        return Err(Refusal::unknown_method(format!("the method `{}` is not passed on", head.method)));
-    }
     if head.version == Version::HTTP_2 {
         h2::judge(&head, transport(&channel), bounds.headers_max).map_err(Refusal::head)?;
         h2::join_cookies(&mut head.headers);
         name_host(&mut head);
+    }
+    let asked = handshake::asked(head.version, &head.headers, &head.extensions);
+    if asked == Asked::ForWebsocket(By::Connect) {
+        // What it asks for is asked with GET everywhere else, the upstream's server included. So the rules of routes are
+        // about what is sent, and CONNECT is no way around them.
+        head.method = Method::GET;
+    }
+    if !METHODS.contains(&head.method) {
+        return Err(Refusal::not_implemented(format!("the method `{}` is not passed on", head.method)));
     }
     let (host, host_header) = one_host(&head)?;
     one_server(scope, &channel, &host)?;
@@ -126,7 +133,6 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
     let mut headers = head.headers;
     let trailers = if lists(&headers, &header::TE, "trailers") { Trailers::Taken } else { Trailers::Dropped };
-    let asked = handshake::asked(head.version, &headers);
     strip(&mut headers);
     trace(&mut headers, story);
     story.pass("");

@@ -130,7 +130,7 @@ pub(crate) fn fit(
     rules.put(response.headers_mut(), own);
     response.headers_mut().extend(limited.headers());
     if let Some(switch) = &switch {
-        switch.answer(response.headers_mut());
+        switch.answer(&mut response);
     }
     story.pass("");
     let silent = if is_silent(&method, response.status()) { Silent::Yes } else { Silent::No };

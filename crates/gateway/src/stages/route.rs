@@ -3,7 +3,8 @@
 //! Reads scheme, host, path and method. What came over plain HTTP is led to HTTPS or refused, as the application says,
 //! before anything else is looked at. The most specific path decides, and among routes of that path the method; a
 //! broader route never answers for a method that the narrower one does not name. Where the route takes WebSockets, the
-//! handshake is read here. Answers 301, 308, 403, 404 or 405, and 400 or 426 to a handshake that is none.
+//! handshake is read here. Answers 301, 308, 403, 404 or 405, 400 or 426 to a handshake that is none, and 501 to a CONNECT
+//! for a WebSocket where the route takes none.
 
 mod https;
 
@@ -21,7 +22,8 @@ use crate::stages::address::{Client, Scheme};
 use crate::stages::normalize::Request;
 use crate::stages::preflight::Preflight;
 use crate::story::Story;
-use crate::websocket::{self, handshake::Asked};
+use crate::websocket;
+use crate::websocket::handshake::{Asked, By};
 
 /// Where a request goes.
 pub(crate) struct Target {
@@ -66,10 +68,16 @@ pub(crate) fn find(
     }
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
     story.saw_target(&application.name, Some(&route.name));
-    match &route.websocket {
-        _ if request.asked == Asked::ForAnswer => {}
-        Some(rules) => websocket::open(request, rules)?,
-        None => story.note("it asked for a WebSocket, which the route does not take"),
+    match (request.asked, &route.websocket) {
+        (Asked::ForAnswer, _) => {}
+        (Asked::ForWebsocket(by), Some(rules)) => websocket::open(request, by, rules)?,
+        (Asked::ForWebsocket(By::Upgrade), None) => {
+            story.note("it asked for a WebSocket, which the route does not take");
+        }
+        // An `Upgrade` may be ignored; a CONNECT asks for nothing else (RFC 9220 §3 names the status).
+        (Asked::ForWebsocket(By::Connect), None) => {
+            return Err(Refusal::not_implemented("the route takes no WebSockets"));
+        }
     }
     story.pass(route.name.as_str());
     Ok(Found::Route(target(route)))

@@ -74,6 +74,10 @@ pub(crate) enum Fault {
     Length,
     #[error("`Content-Length` is larger than any body can be")]
     LengthLarge,
+    #[error("CONNECT with a `:protocol` that is not `websocket`")]
+    ProtocolUnknown,
+    #[error("CONNECT with `:protocol` and without `:authority`")]
+    AuthorityMissing,
     #[error("`:scheme` is not the connection's")]
     Scheme,
     #[error("white space before or behind a field's value, in HTTP/2")]
@@ -111,8 +115,8 @@ impl Fault {
             Self::TargetLong => 414,
             Self::Expect => 417,
             Self::HeadLong | Self::Fields | Self::NameLong | Self::TrailersLong => 431,
-            // RFC 9112 §3 and §6.1 want 501 for what the server has never heard of.
-            Self::MethodLong | Self::Tunnel | Self::CodingUnknown => 501,
+            // RFC 9112 §3 and §6.1, and RFC 9220 §3, want 501 for what the server has never heard of.
+            Self::MethodLong | Self::Tunnel | Self::CodingUnknown | Self::ProtocolUnknown => 501,
             Self::VersionUnknown | Self::Http2 => 505,
             _ => 400,
         }

@@ -1,4 +1,5 @@
-//! The opening handshake (RFC 6455 §4), read and written by the letter, on both sides of the gate.
+//! The opening handshake (RFC 6455 §4, and RFC 8441 §5 over HTTP/2), read and written by the letter, on both sides of the
+//! gate.
 //!
 //! The gate is a server to the client and a client to the upstream: each side gets a handshake of its own, so that the
 //! key which the upstream must answer is one that nobody but the gate knows. What is carried over is what the two agree
@@ -9,13 +10,16 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Version};
+use http::{Extensions, Method, Response, StatusCode, Version};
+use hyper::ext::Protocol;
 use portcullis_contract::snapshot::Compression;
 use thiserror::Error;
 
 use super::extensions;
 use crate::refusal::Refusal;
 
+/// What it is called in `Upgrade` and in `:protocol`.
+const NAME: &str = "websocket";
 /// The one version there is.
 const VERSION: &str = "13";
 /// What a server puts behind the key before it hashes both (RFC 6455 §1.3).
@@ -28,17 +32,26 @@ const PROTOCOLS_MAX: usize = 32;
 /// Whether a request asks for a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// It does.
-    ForWebsocket,
+    /// It does, in this way.
+    ForWebsocket(By),
     /// It asks for an answer, as most do.
     ForAnswer,
+}
+
+/// How a WebSocket is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// With `Upgrade`, for the whole of a connection.
+    Upgrade,
+    /// With CONNECT and `:protocol`, for one stream of HTTP/2.
+    Connect,
 }
 
 /// A client's good handshake: what it offers, and what it must be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Opening {
-    /// What proves to the client that its handshake was understood.
-    accept: HeaderValue,
+    /// What proves to the client that its handshake was understood; over HTTP/2 the status does.
+    accept: Option<HeaderValue>,
     protocols: Vec<Box<str>>,
     /// The offers of permessage-deflate that go on; empty when compression is refused.
     compression: Vec<Box<str>>,
@@ -74,21 +87,30 @@ pub(crate) enum NoSwitch {
     Body,
 }
 
-/// Whether the head asks for a WebSocket: HTTP/1.1, `Connection` with `upgrade`, `Upgrade` with `websocket`.
-pub(crate) fn asked(version: Version, headers: &HeaderMap) -> Asked {
+/// Whether the head asks for a WebSocket. Over HTTP/1.1: `Connection` with `upgrade`, `Upgrade` with `websocket`. Over
+/// HTTP/2: `:protocol`, which the library takes from a CONNECT only and hands over among the extensions.
+pub(crate) fn asked(version: Version, headers: &HeaderMap, extensions: &Extensions) -> Asked {
     let lists = |name, token| lists(headers, name, token);
-    if version == Version::HTTP_11
+    if extensions.get().is_some_and(is_websocket) {
+        Asked::ForWebsocket(By::Connect)
+    } else if version == Version::HTTP_11
         && lists(&header::CONNECTION, "upgrade")
-        && lists(&header::UPGRADE, "websocket")
+        && lists(&header::UPGRADE, NAME)
     {
-        Asked::ForWebsocket
+        Asked::ForWebsocket(By::Upgrade)
     } else {
         Asked::ForAnswer
     }
 }
 
+/// Whether a `:protocol` is that of WebSockets. Names of protocols are compared without their case (RFC 9110 §7.8).
+pub(crate) fn is_websocket(protocol: &Protocol) -> bool {
+    protocol.as_str().eq_ignore_ascii_case(NAME)
+}
+
 /// Reads a client's handshake; the fields that belong to it are taken out of `headers`.
 pub(crate) fn read(
+    by: By,
     method: &Method,
     headers: &mut HeaderMap,
     compression: Compression,
@@ -97,10 +119,21 @@ pub(crate) fn read(
         return Err(Refusal::malformed("a WebSocket is opened with GET"));
     }
     if one(headers, &header::SEC_WEBSOCKET_VERSION) != Some(VERSION.as_bytes()) {
-        return Err(Refusal::upgrade_required("the WebSocket version is not 13"));
+        let why = "the WebSocket version is not 13";
+        let refusal = match by {
+            By::Upgrade => Refusal::upgrade_required(why),
+            // A 426 must name what to upgrade to, and in HTTP/2 there is no field for that (RFC 9113 §8.2.2).
+            By::Connect => Refusal::malformed(why),
+        };
+        return Err(refusal.with(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)));
     }
-    let key = one(headers, &header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
-    let accept = key.map(accept).ok_or_else(|| Refusal::malformed("`Sec-WebSocket-Key` is not a key"))?;
+    let accept = match by {
+        By::Upgrade => {
+            let key = one(headers, &header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
+            Some(accept(key.ok_or_else(|| Refusal::malformed("`Sec-WebSocket-Key` is not a key"))?))
+        }
+        By::Connect => None,
+    };
     let protocols = protocols(headers)?;
     let offered = extensions::read(headers)
         .map_err(|_| Refusal::malformed("`Sec-WebSocket-Extensions` is not a list"))?;
@@ -128,7 +161,7 @@ impl Opening {
     pub(crate) fn ask(&self, headers: &mut HeaderMap, random: [u8; KEY_BYTES]) -> Expected {
         let key = BASE64_STANDARD.encode(random);
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static(NAME));
         headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
         put(headers, header::SEC_WEBSOCKET_KEY, &key);
         if !self.protocols.is_empty() {
@@ -140,11 +173,22 @@ impl Opening {
         Expected { accept: accept(key.as_bytes()), opening: self.clone() }
     }
 
-    /// What the client is answered beside what was agreed on.
-    pub(crate) fn answer(&self, headers: &mut HeaderMap) {
+    /// How it was asked for.
+    pub(crate) fn by(&self) -> By {
+        if self.accept.is_some() { By::Upgrade } else { By::Connect }
+    }
+
+    /// Makes of the upstream's 101 what the client must be answered.
+    pub(crate) fn answer<B>(&self, response: &mut Response<B>) {
+        let Some(accept) = &self.accept else {
+            *response.status_mut() = StatusCode::OK;
+            response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
+            return;
+        };
+        let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        headers.insert(header::UPGRADE, HeaderValue::from_static(NAME));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept.clone());
     }
 }
 
@@ -152,7 +196,7 @@ impl Expected {
     /// Whether the head of a 101 is what was asked for (RFC 6455 §4.1), and what was agreed on with it.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Agreed, NoSwitch> {
         let is = |name, value: &[u8]| one(headers, name).is_some_and(|v| v.eq_ignore_ascii_case(value));
-        if !is(&header::UPGRADE, b"websocket") {
+        if !is(&header::UPGRADE, NAME.as_bytes()) {
             return Err(NoSwitch::Upgrade);
         }
         if !lists(headers, &header::CONNECTION, "upgrade") {

@@ -3,24 +3,31 @@
 //! Where both sides keep to the standard, a library speaks at either end; what no library would send is written by the
 //! tests themselves.
 
+mod browser;
 mod closing;
 mod limits;
 mod opening;
 mod passing;
 mod raw;
+mod streams;
 
 use portcullis_testkit::websocket::Heard;
-use portcullis_testkit::{Client, Gate, Signal, Websocket, WebsocketUpstream, eventually};
+use portcullis_testkit::{Client, Gate, Signal, Speaks, Websocket, WebsocketUpstream, eventually};
 use serde_json::Value;
 
 use crate::gate::{DEADLINE, binary};
 use crate::guard::world::{self, HASH_KEY, HASH_KEY_FILE};
+
+/// The two ways to a WebSocket: a connection of its own, or a stream of an HTTP/2 connection.
+pub(crate) const WAYS: [Speaks; 2] = [Speaks::Http1, Speaks::Http2];
 
 /// A gate before a server of WebSockets, and what is needed to speak to it.
 pub(crate) struct Stand {
     pub(crate) gate: Gate,
     pub(crate) upstream: WebsocketUpstream,
     client: Client,
+    /// How WebSockets are opened.
+    speaks: Speaks,
 }
 
 /// A public route for every path that takes WebSockets from programs; `more` are settings of its `websocket`.
@@ -40,12 +47,36 @@ impl Stand {
     pub(crate) async fn start(short: &str) -> Self {
         let upstream = WebsocketUpstream::start().await;
         let gate = start_before(&upstream.url(), short).await;
-        Self { gate, upstream, client: Client::new() }
+        Self { gate, upstream, client: Client::new(), speaks: Speaks::Http1 }
+    }
+
+    /// The same, whose WebSockets are opened this way.
+    pub(crate) fn over(self, speaks: Speaks) -> Self {
+        Self { speaks, ..self }
+    }
+
+    /// The status of a WebSocket that is let in.
+    pub(crate) fn let_in(&self) -> u16 {
+        if self.speaks == Speaks::Http1 { 101 } else { 200 }
     }
 
     /// Opens a WebSocket; the status when it is not let in.
     pub(crate) async fn try_open(&self, path: &str, fields: &[(&str, &str)]) -> Result<Websocket, u16> {
-        let opened = Websocket::open(self.gate.address("public"), path, fields).await;
+        self.try_open_from([127, 0, 0, 1], path, fields).await
+    }
+
+    /// The same from a certain address of this machine.
+    pub(crate) async fn try_open_from(
+        &self,
+        local: [u8; 4],
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Websocket, u16> {
+        let address = self.gate.address("public");
+        let opened = match self.speaks {
+            Speaks::Http1 => Websocket::open_from(local, address, path, fields).await,
+            Speaks::Http2 => Websocket::open_stream_from(local, address, path, fields).await,
+        };
         opened.map_err(|status| status.as_u16())
     }
 
@@ -58,14 +89,20 @@ impl Stand {
     pub(crate) async fn reload(&self, short: &str) {
         let reloads = || self.gate.lines().iter().filter(|line| line.text.contains("\"reloaded\"")).count();
         let before = reloads();
-        self.gate.write_config(&world::config(&self.upstream.url(), short));
+        self.gate.write_config(&config(&self.upstream.url(), short));
         self.gate.signal(Signal::Hangup);
         eventually(DEADLINE, || async { reloads() > before }).await;
     }
 
-    /// The event of the only WebSocket that has ended, in a few words.
+    /// The event of the only WebSocket that has ended, in the words of [`Self::words`].
     pub(crate) async fn told(&self) -> String {
-        brief(&self.gate.wait_for_event(|event| event.get("websocket").is_some(), DEADLINE).await)
+        self.words(&self.gate.wait_for_event(|event| event.get("websocket").is_some(), DEADLINE).await)
+    }
+
+    /// The event of a WebSocket that was let in, in the words of [`brief`] behind its status.
+    pub(crate) fn words(&self, event: &Value) -> String {
+        let words = brief(event);
+        words.strip_prefix(&format!("{} ", self.let_in())).unwrap_or(&words).to_owned()
     }
 
     /// A metric's value.
@@ -78,8 +115,12 @@ impl Stand {
 
 /// Starts a gate before a server at this address.
 pub(crate) async fn start_before(upstream: &str, short: &str) -> Gate {
-    let config = world::config(upstream, short);
-    Gate::builder(binary()).file(HASH_KEY_FILE, HASH_KEY).config(&config).start().await
+    Gate::builder(binary()).file(HASH_KEY_FILE, HASH_KEY).config(&config(upstream, short)).start().await
+}
+
+/// A configuration in the short form of [`world::config`], with HTTP/2 in the clear.
+fn config(upstream: &str, short: &str) -> String {
+    world::config(upstream, &format!("{short}\n[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true"))
 }
 
 /// An event: `STATUS OUTCOME BLAME, ENDED_BY CODE: REASON`, with `-` for what is absent.

@@ -10,8 +10,8 @@ use super::super::time::Size;
 use crate::diagnostic::Problems;
 
 settings! {
-    /// WebSockets (RFC 6455). With this section the route takes them, beside ordinary requests; without it, nothing is
-    /// switched. The request that opens a WebSocket passes every check that another one does. After that the frames
+    /// WebSockets (RFC 6455; on a stream of HTTP/2, RFC 8441). With this section the route takes them, beside ordinary
+    /// requests; without it, nothing is switched. The request that opens a WebSocket passes every check that another one does. After that the frames
     /// are held to the standard and to these bounds, and what is in the messages is not looked at.
     struct Websocket {
         /// The pages that may open a WebSocket here, as their browsers name them in `Origin`: scheme, host, and port if

@@ -1,15 +1,17 @@
-//! The head of an HTTP/2 request, by RFC 9113 §8: what the library leaves to us.
+//! The head of an HTTP/2 request, by RFC 9113 §8 and RFC 8441 §4: what the library leaves to us.
 //!
 //! The library itself resets a stream for pseudo-header fields that are missing, unknown, twice or after others,
-//! for names that are not in lower case, for fields of one connection (`connection`, `transfer-encoding`,
+//! for `:protocol` beside another method than CONNECT, for `:scheme` and `:path` beside a CONNECT without it, for names that are not in lower case, for fields of one connection (`connection`, `transfer-encoding`,
 //! `upgrade`, `keep-alive`, `proxy-connection`, `te` other than `trailers`), for control characters in values and
 //! for a `content-length` that the body does not keep. It cuts a fragment off a `:path`; so the gate and the
 //! upstream both see the path without it. What is judged here is answered, and has its event.
 
 use http::header::{EXPECT, HOST};
-use http::{HeaderMap, HeaderValue, header, request};
+use http::{HeaderMap, HeaderValue, Method, header, request};
+use hyper::ext::Protocol;
 
 use crate::strict::{Fault, length, target};
+use crate::websocket::handshake::is_websocket;
 
 /// How the connection itself is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub(crate) fn judge(head: &request::Parts, transport: Transport, headers_max: us
     if head.headers.len() > headers_max {
         return Err(Fault::Fields);
     }
+    tunnel(head)?;
     one_host(head)?;
     // The library takes `010` for ten and hands it on as it came.
     length::only(&head.headers)?;
@@ -55,6 +58,18 @@ pub(crate) fn judge(head: &request::Parts, transport: Transport, headers_max: us
         (None, _) => Ok(()),
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(()),
         _ => Err(Fault::Expect),
+    }
+}
+
+/// CONNECT only for a WebSocket (RFC 8441 §4 and §5).
+fn tunnel(head: &request::Parts) -> Result<(), Fault> {
+    match head.extensions.get::<Protocol>() {
+        None if head.method == Method::CONNECT => Err(Fault::Tunnel),
+        None => Ok(()),
+        Some(protocol) if !is_websocket(protocol) => Err(Fault::ProtocolUnknown),
+        // A `Host` alone is what HTTP/1.1 would have been asked with.
+        Some(_) if head.uri.authority().is_none() => Err(Fault::AuthorityMissing),
+        Some(_) => Ok(()),
     }
 }
 

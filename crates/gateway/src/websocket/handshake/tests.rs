@@ -19,8 +19,13 @@ fn headers(text: &str) -> HeaderMap {
 
 #[track_caller]
 fn opening(text: &str, compression: Compression) -> Result<Opening, Refusal> {
+    opening_by(By::Upgrade, text, compression)
+}
+
+#[track_caller]
+fn opening_by(by: By, text: &str, compression: Compression) -> Result<Opening, Refusal> {
     let mut headers = headers(text);
-    let opening = read(&Method::GET, &mut headers, compression);
+    let opening = read(by, &Method::GET, &mut headers, compression);
     if opening.is_ok() {
         let left: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("sec-websocket")).collect();
         assert!(left.is_empty(), "{left:?}");
@@ -30,7 +35,9 @@ fn opening(text: &str, compression: Compression) -> Result<Opening, Refusal> {
 
 #[test]
 fn a_websocket_is_asked_for_in_two_fields() {
-    let asks = |text, version| asked(version, &headers(text)) == Asked::ForWebsocket;
+    let asks = |text, version| {
+        asked(version, &headers(text), &Extensions::new()) == Asked::ForWebsocket(By::Upgrade)
+    };
     assert!(asks(GOOD, Version::HTTP_11));
     assert!(asks("Connection: upgrade\nUpgrade: WebSocket", Version::HTTP_11));
     assert!(asks("Connection: a\nConnection: UPGRADE\nUpgrade: h2c, websocket", Version::HTTP_11));
@@ -41,12 +48,63 @@ fn a_websocket_is_asked_for_in_two_fields() {
 }
 
 #[test]
+fn over_http2_it_is_asked_for_in_the_protocol_alone() {
+    let asks = |protocol: Option<&'static str>| {
+        let mut extensions = Extensions::new();
+        protocol.map(|protocol| extensions.insert(Protocol::from_static(protocol)));
+        // The two fields of HTTP/1.1 mean nothing here.
+        asked(Version::HTTP_2, &headers(GOOD), &extensions)
+    };
+    assert_eq!(asks(Some("websocket")), Asked::ForWebsocket(By::Connect));
+    assert_eq!(asks(Some("WebSocket")), Asked::ForWebsocket(By::Connect));
+    for other in [None, Some(""), Some("websockets"), Some("connect-udp"), Some("websocket, h2c")] {
+        assert_eq!(asks(other), Asked::ForAnswer, "{other:?}");
+    }
+}
+
+#[test]
+fn over_http2_there_is_no_key_and_none_is_believed() {
+    let good = "Sec-WebSocket-Version: 13\nSec-WebSocket-Protocol: chat";
+    for key in [
+        "",
+        "\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Accept: x",
+        "\nSec-WebSocket-Key: ?",
+    ] {
+        let text = format!("{good}{key}");
+        let opening = opening_by(By::Connect, &text, Compression::Refused).unwrap();
+        assert_eq!(opening.by(), By::Connect);
+        // The upstream is asked for a key of ours all the same …
+        let mut asked = HeaderMap::new();
+        let expected = opening.ask(&mut asked, *b"the sample nonce");
+        assert_eq!(asked["sec-websocket-key"], "dGhlIHNhbXBsZSBub25jZQ==");
+        let said = format!("Upgrade: websocket\nConnection: upgrade\nSec-WebSocket-Accept: {ACCEPT}");
+        assert_eq!(expected.check(&headers(&said)), Ok(Agreed { compression: Compression::Refused }));
+        // … and its answer to that is not the client's.
+        let mut answer = Response::new(());
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.headers_mut() =
+            headers(&format!("Sec-WebSocket-Accept: {ACCEPT}\nSec-WebSocket-Protocol: chat"));
+        opening.answer(&mut answer);
+        assert_eq!(
+            (answer.status(), answer.headers()),
+            (StatusCode::OK, &headers("Sec-WebSocket-Protocol: chat"))
+        );
+    }
+    // A 426 would have to name an `Upgrade`.
+    let refusal = opening_by(By::Connect, "Sec-WebSocket-Version: 8", Compression::Refused).unwrap_err();
+    assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+    let names: Vec<_> = refusal.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["sec-websocket-version"]);
+}
+
+#[test]
 fn a_good_handshake_is_answered_as_the_standard_says() {
     let opening = opening(GOOD, Compression::Refused).unwrap();
-    let mut answer = HeaderMap::new();
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     opening.answer(&mut answer);
     let expected = format!("Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Accept: {ACCEPT}");
-    assert_eq!(answer, headers(&expected));
+    assert_eq!((answer.status(), answer.headers()), (StatusCode::SWITCHING_PROTOCOLS, &headers(&expected)));
 }
 
 #[test]
@@ -75,7 +133,7 @@ fn a_handshake_that_is_none_is_refused() {
     for extensions in ["a,,b", "a;", "a;b=c d", "a;b;b", "permessage-deflate; =1"] {
         check("Upgrade: websocket", &format!("Sec-WebSocket-Extensions: {extensions}"), 400);
     }
-    let refusal = read(&Method::POST, &mut headers(GOOD), Compression::Refused).unwrap_err();
+    let refusal = read(By::Upgrade, &Method::POST, &mut headers(GOOD), Compression::Refused).unwrap_err();
     assert_eq!(refusal.status.as_u16(), 400);
 }
 

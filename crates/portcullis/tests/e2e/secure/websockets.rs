@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use portcullis_testkit::websocket::Heard;
-use portcullis_testkit::{Authority, Credentials, Gate, Signal, Websocket, WebsocketUpstream};
+use portcullis_testkit::{
+    Authority, Credentials, Gate, Signal, Speaks, Websocket, WebsocketUpstream, eventually,
+};
 
 use super::speaking_tls;
 use crate::gate::{DEADLINE, binary};
+use crate::websocket::WAYS;
 
 /// How soon one must end whose leave is gone.
 const SOON: Duration = Duration::from_secs(1);
@@ -39,15 +42,22 @@ impl World {
         Self { gate: builder.start().await, _upstream: upstream, authority, partners }
     }
 
-    async fn open(&self, certificate: Option<&Credentials>) -> Result<Websocket, u16> {
-        let address = self.gate.address("public");
-        let opened = Websocket::open_secure(address, "live.test", &self.authority, certificate, "/").await;
+    async fn open(&self, speaks: Speaks, certificate: Option<&Credentials>) -> Result<Websocket, u16> {
+        let (address, host) = (self.gate.address("public"), "live.test");
+        let opened = match speaks {
+            Speaks::Http1 => Websocket::open_secure(address, host, &self.authority, certificate, "/").await,
+            Speaks::Http2 => {
+                Websocket::open_secure_stream(address, host, &self.authority, certificate, "/").await
+            }
+        };
         opened.map_err(|status| status.as_u16())
     }
 
-    async fn told(&self) -> String {
-        let event = self.gate.wait_for_event(|event| event.get("websocket").is_some(), DEADLINE).await;
-        event["reason"].as_str().unwrap().to_owned()
+    /// Why so many WebSockets have ended.
+    async fn told(&self, count: usize) -> Vec<String> {
+        eventually(DEADLINE, async || self.gate.events().len() == count).await;
+        let events = self.gate.events();
+        events.iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -55,13 +65,15 @@ impl World {
 async fn a_websocket_over_tls_carries_what_is_said() {
     let world = World::start().await;
     let certificate = world.partners.certificate(&["partner"]);
-    let mut socket = world.open(Some(&certificate)).await.unwrap();
-    for text in ["hello", &"long ".repeat(40_000), ""] {
-        socket.say(text).await;
-        assert_eq!(socket.hear().await, Heard::Text(text.to_owned()));
+    for speaks in WAYS {
+        let mut socket = world.open(speaks, Some(&certificate)).await.unwrap();
+        for text in ["hello", &"long ".repeat(40_000), ""] {
+            socket.say(text).await;
+            assert_eq!(socket.hear().await, Heard::Text(text.to_owned()));
+        }
+        socket.close(1000).await;
+        assert_eq!(world.open(speaks, None).await.err(), Some(403), "nobody without a certificate");
     }
-    socket.close(1000).await;
-    assert_eq!(world.open(None).await.err(), Some(403), "nobody without a certificate");
 }
 
 #[tokio::test]
@@ -70,19 +82,29 @@ async fn it_ends_with_the_certificate_that_opened_it() {
     let lasts = Duration::from_secs(3);
     let ends = Instant::now() + lasts;
     let certificate = world.partners.short_certificate(&["partner"], lasts);
-    let mut socket = world.open(Some(&certificate)).await.unwrap();
-    assert_eq!(socket.hear().await, Heard::Close(1008));
-    assert!(Instant::now() < ends + SOON);
-    assert_eq!(world.told().await, "the client certificate has expired");
+    let mut sockets = Vec::new();
+    for speaks in WAYS {
+        sockets.push(world.open(speaks, Some(&certificate)).await.unwrap());
+    }
+    for socket in &mut sockets {
+        assert_eq!(socket.hear().await, Heard::Close(1008));
+        assert!(Instant::now() < ends + SOON);
+    }
+    assert_eq!(world.told(2).await, ["the client certificate has expired"; 2]);
 }
 
 #[tokio::test]
 async fn it_ends_when_another_authority_takes_the_place_of_its_own() {
     let world = World::start().await;
-    let mut socket = world.open(Some(&world.partners.certificate(&["partner"]))).await.unwrap();
+    let mut sockets = Vec::new();
+    for speaks in WAYS {
+        sockets.push(world.open(speaks, Some(&world.partners.certificate(&["partner"]))).await.unwrap());
+    }
     std::fs::write(world.gate.folder().join("partners.pem"), Authority::new().pem()).unwrap();
     world.gate.signal(Signal::Hangup);
-    assert_eq!(socket.hear().await, Heard::Close(1008));
+    for socket in &mut sockets {
+        assert_eq!(socket.hear().await, Heard::Close(1008));
+    }
     let expected = "the configuration does not let this principal here any more";
-    assert_eq!(world.told().await, expected);
+    assert_eq!(world.told(2).await, [expected; 2]);
 }

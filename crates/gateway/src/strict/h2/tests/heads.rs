@@ -1,6 +1,7 @@
 //! Heads of HTTP/2 requests, by what is wrong with them.
 
 use http::{HeaderMap, HeaderValue, Request, header, request};
+use hyper::ext::Protocol;
 
 use crate::strict::h2::head::{Transport, join_cookies, judge};
 
@@ -52,6 +53,36 @@ fn targets() {
     check("GET", "https://a/b\"c", &[], character);
     check("GET", "https://a/é", &[], character);
     check("GET", "https://a/?é", &[], character);
+}
+
+#[test]
+fn a_connect_is_for_a_websocket_or_for_nothing() {
+    let told = |uri: &str, fields: &[(&'static str, &str)], protocol: Option<&'static str>| {
+        let mut head = head("CONNECT", uri, fields);
+        protocol.map(|protocol| head.extensions.insert(Protocol::from_static(protocol)));
+        judge(&head, Transport::Tls, 4).map_err(|fault| format!("{} {fault}", fault.status()))
+    };
+    let fault = |text: &str| Err(text.to_owned());
+    assert_eq!(told("https://a/b?c", &[], Some("websocket")), Ok(()));
+    assert_eq!(told("https://a/b", &[("host", "a")], Some("WEBSOCKET")), Ok(()));
+    let tunnel = "501 CONNECT: the gate is no tunnel";
+    assert_eq!(told("a:443", &[], None), fault(tunnel));
+    assert_eq!(told("https://a/", &[], None), fault(tunnel), "whatever stands beside it");
+    let unknown = "501 CONNECT with a `:protocol` that is not `websocket`";
+    for protocol in ["", "connect-udp", "websocket2", "websocket, websocket", " websocket"] {
+        assert_eq!(told("https://a/", &[], Some(protocol)), fault(unknown), "{protocol:?}");
+    }
+    let missing = "400 CONNECT with `:protocol` and without `:authority`";
+    assert_eq!(told("/", &[("host", "a")], Some("websocket")), fault(missing));
+    // Everything else is judged as for any request.
+    let other = "400 the absolute target names another host than `Host`";
+    assert_eq!(told("https://a/", &[("host", "b")], Some("websocket")), fault(other));
+    assert_eq!(told("http://a/", &[], Some("websocket")), fault("400 `:scheme` is not the connection's"));
+    assert_eq!(told("wss://a/", &[], Some("websocket")), fault("400 `:scheme` is not the connection's"));
+    let form =
+        "400 the target is neither a path, `*` for OPTIONS, nor an absolute `http` address with a path";
+    assert_eq!(told("https://a", &[], Some("websocket")), Ok(()), "an empty path is `/`");
+    assert_eq!(told("https://a?b", &[], Some("websocket")), fault(form));
 }
 
 #[test]
