@@ -27,7 +27,7 @@ use certificate::{Held, usable};
 use http::CaClient;
 use kept::Kept;
 use order::{Attempt, Failed};
-use when::{Failures, Rule, Share, due};
+use when::{Attempts, Rule, Share, due};
 
 /// Longest time for one attempt, all questions to the CA together.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -71,7 +71,7 @@ struct Standing {
     directory: Box<str>,
     name: Box<str>,
     held: Option<Held>,
-    failures: Option<Failures>,
+    attempts: Option<Attempts>,
     share: Share,
 }
 
@@ -116,10 +116,10 @@ impl CertificateKeeper {
                 let standing = match known.iter().position(same) {
                     Some(at) => known.swap_remove(at),
                     None => {
-                        let (held, failures) = found(&kept, name, self.ports.clock.wall()).await;
+                        let (held, attempts) = found(&kept, name, self.ports.clock.wall()).await;
                         let (directory, name) = (acme.directory.clone(), name.clone());
                         let share = Share::drawn(&*self.ports.entropy);
-                        Standing { directory, name, held, failures, share }
+                        Standing { directory, name, held, attempts, share }
                     }
                 };
                 self.names.push(standing);
@@ -155,16 +155,16 @@ impl Watch<'_> {
         let Acme { renew_before, retry_after, .. } = *self.acme;
         let rule = Rule { renew_before, retry_after };
         let validity = standing.held.as_ref().map(|held| held.validity);
-        due(validity, standing.failures, rule, standing.share, now)
+        due(validity, standing.attempts, rule, standing.share, now)
     }
 
     /// Makes one attempt, from writing down that it begins to putting the certificate in force.
     async fn attempt(&mut self, at: usize) {
         let Some(standing) = self.names.get_mut(at) else { return };
         let began = self.ports.clock.wall();
-        let count = standing.failures.map_or(0, |failures| failures.count).saturating_add(1);
-        let begun = Failures { count, last: began, asked_pause: None };
-        standing.failures = Some(begun);
+        let failed = standing.attempts.map_or(0, |attempts| attempts.failed).saturating_add(1);
+        let begun = Attempts { failed, last: began, asked_pause: None };
+        standing.attempts = Some(begun);
         standing.share = Share::drawn(&*self.ports.entropy);
         let name = standing.name.clone();
         let got = self.get(&name, begun).await;
@@ -173,19 +173,19 @@ impl Watch<'_> {
             Ok(held) => {
                 let until = held.validity.not_after;
                 tracing::info!(%name, %until, "a certificate of the CA is in force");
-                (standing.held, standing.failures) = (Some(held), None);
+                (standing.held, standing.attempts) = (Some(held), Some(begun.succeeded()));
             }
             Err(Failed { why, asked_pause }) => {
-                let failures = Failures { asked_pause, ..begun };
-                standing.failures = Some(failures);
+                let attempts = Attempts { asked_pause, ..begun };
+                standing.attempts = Some(attempts);
                 // Already kept as begun: only what the CA asked for would be missing.
-                let kept = self.kept.keep_failures(&name, standing.failures).await;
+                let kept = self.kept.keep_attempts(&name, attempts).await;
                 let ends = standing.held.as_ref().map(|held| held.validity.not_after.to_string());
                 let ends = ends.as_deref().unwrap_or("there is none");
                 let standing = self.names.get(at);
                 let next = standing.map(|standing| self.due(standing, began)).unwrap_or_default();
                 let directory = &*self.acme.directory;
-                tracing::error!(%name, directory, attempts = count, %next, ends, "no new certificate: {why}");
+                tracing::error!(%name, directory, attempts = failed, %next, ends, "no new certificate: {why}");
                 if let Err(error) = kept {
                     tracing::error!(%name, "the failed attempt cannot be kept over a restart: {error}");
                 }
@@ -195,9 +195,9 @@ impl Watch<'_> {
     }
 
     /// Gets a certificate and looks at it. Whatever breaks on the way, a panic included, is a failed attempt.
-    async fn get(&self, name: &str, begun: Failures) -> Result<Held, Failed> {
+    async fn get(&self, name: &str, begun: Attempts) -> Result<Held, Failed> {
         // Written down before: a node that dies in the midst of it, again and again, must not use up what the CA allows.
-        self.kept.keep_failures(name, Some(begun)).await?;
+        self.kept.keep_attempts(name, begun).await?;
         let client = CaClient::new(Arc::clone(&self.acme.roots), Arc::clone(&self.ports.clock))
             .map_err(|error| Failed::here("preparing TLS", error))?;
         let attempt =
@@ -214,7 +214,7 @@ impl Watch<'_> {
         if let Err(error) = self.kept.keep_certificate(name, bundle).await {
             tracing::error!(name, "the new certificate is in force, but will be lost at a restart: {error}");
         }
-        if let Err(error) = self.kept.keep_failures(name, None).await {
+        if let Err(error) = self.kept.keep_attempts(name, begun.succeeded()).await {
             tracing::error!(name, "that the certificate came cannot be kept over a restart: {error}");
         }
         Ok(held)
@@ -229,13 +229,13 @@ fn put_in_force(ports: &AcmePorts, names: &[Standing]) {
             not_before: held.validity.not_before,
             not_after: held.validity.not_after,
         }),
-        failed: standing.failures.map(|failures| failures.last),
+        failed: standing.attempts.filter(|attempts| attempts.failed > 0).map(|attempts| attempts.last),
     });
     ports.certificates.put_in_force(managed.collect());
 }
 
 /// What an earlier run kept of a name. What cannot be used counts as not there, and the log says why.
-async fn found(kept: &Kept, name: &str, now: Timestamp) -> (Option<Held>, Option<Failures>) {
+async fn found(kept: &Kept, name: &str, now: Timestamp) -> (Option<Held>, Option<Attempts>) {
     let held = match kept.certificate(name).await {
         Ok(Some(bundle)) => usable(&bundle, name, now)
             .map_err(|why| tracing::warn!(name, "the certificate that was kept is not used: {why}"))
@@ -246,12 +246,19 @@ async fn found(kept: &Kept, name: &str, now: Timestamp) -> (Option<Held>, Option
             None
         }
     };
-    let failures = kept.failures(name).await.unwrap_or_else(|error| {
+    let attempts = kept.attempts(name).await.unwrap_or_else(|error| {
         tracing::error!(name, "earlier attempts cannot be read: {error}");
         // As if one had failed just now: a CA must not pay for our disk.
-        Some(Failures { count: 1, last: now, asked_pause: None })
+        Some(Attempts { failed: 1, last: now, asked_pause: None })
     });
-    (held, failures)
+    (held, attempts)
+}
+
+impl Attempts {
+    /// The same when the last one ended well.
+    fn succeeded(self) -> Self {
+        Self { failed: 0, asked_pause: None, ..self }
+    }
 }
 
 impl Share {

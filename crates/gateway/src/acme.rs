@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header};
 use jiff::Timestamp;
-use portcullis_contract::ports::{Certificates, Managed, Proof, Proofs};
+use portcullis_contract::ports::{Certificates, Managed, ManagedCertificate, Proof, Proofs};
 use rustls::sign::CertifiedKey;
 
 use crate::gate::Gate;
@@ -43,9 +43,8 @@ struct Shown {
 
 impl Authority {
     /// The certificate for exactly this name (lower case), when there is one.
-    pub(crate) fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        let managed = self.managed.load();
-        managed.get(name)?.certificate.as_ref().map(|certificate| Arc::clone(&certificate.key))
+    pub(crate) fn certificate(&self, name: &str) -> Option<ManagedCertificate> {
+        self.managed.load().get(name)?.certificate.clone()
     }
 
     /// The certificate that proves to the authority that this name (lower case) is ours.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_contract::Snapshot;
 use portcullis_contract::ports::Clock;
-use portcullis_contract::snapshot::{Application, Certificate, ClientAuthority, Tls, TlsVersion};
+use portcullis_contract::snapshot::{Application, Certificate, ClientAuthority, Origin, Tls, TlsVersion};
 use portcullis_model::ApplicationName;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -190,8 +190,11 @@ impl Maker<'_> {
         let builder = builder
             .with_protocol_versions(versions)
             .map_err(|error| TlsError::new("the cipher suites cannot be used", error))?;
-        let certificates =
-            Arc::new(Shown { authority: Arc::clone(self.authority), others: self.tls.certificates.clone() });
+        let certificates = Arc::new(Shown {
+            authority: Arc::clone(self.authority),
+            others: self.tls.certificates.clone(),
+            clock: WallTime(Arc::clone(self.clock)),
+        });
         let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(certificates);
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
         config.ignore_client_order = true;
@@ -249,23 +252,34 @@ struct Shown {
     authority: Arc<Authority>,
     /// The others, the default one first.
     others: Vec<Arc<Certificate>>,
+    clock: WallTime,
 }
 
 impl ResolvesServerCert for Shown {
     /// A certificate for the name that was asked for, with a key whose signatures the client can check; the default
-    /// one for whoever names no host, or one that nobody knows.
+    /// one for whoever names no host, or one that nobody knows. One that has ended gives way to one that is good.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let now = self.clock.0.wall();
         let name = hello.server_name().map(str::to_ascii_lowercase);
-        let given = name.as_deref().and_then(|name| self.authority.certificate(name));
-        if let Some(given) = given.filter(|key| key.key.choose_scheme(hello.signature_schemes()).is_some()) {
-            return Some(given);
+        let name = name.as_deref();
+        let is_checkable = |key: &CertifiedKey| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        let given = name.and_then(|name| self.authority.certificate(name));
+        let given = given.filter(|given| is_checkable(&given.key));
+        if let Some(given) = &given
+            && given.not_after > now
+        {
+            return Some(Arc::clone(&given.key));
         }
-        let checkable = |c: &&Arc<Certificate>| c.key.key.choose_scheme(hello.signature_schemes()).is_some();
-        let fitting = |c: &&Arc<Certificate>| name.as_deref().is_some_and(|name| c.covers(name));
-        let fitting = self.others.iter().filter(fitting).find(checkable);
+        let checkable = || self.others.iter().filter(|other| is_checkable(&other.key));
+        let fitting = || checkable().filter(|other| name.is_some_and(|name| other.covers(name)));
+        // A certificate that nobody vouches for is no better than one that has ended.
+        let good = fitting().find(|other| other.not_after > now && other.origin == Origin::Given);
+        if let (None, Some(given)) = (good, given) {
+            return Some(given.key);
+        }
         // With a certificate that the client cannot check the handshake fails as clients expect.
-        let chosen =
-            fitting.or_else(|| self.others.iter().find(checkable)).or_else(|| self.others.first())?;
+        let fitting = good.or_else(|| fitting().next());
+        let chosen = fitting.or_else(|| checkable().next()).or_else(|| self.others.first())?;
         Some(Arc::clone(&chosen.key))
     }
 }

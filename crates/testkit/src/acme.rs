@@ -57,6 +57,8 @@ pub enum Fault {
     OtherName,
     /// Certificates are for another key.
     OtherKey,
+    /// Certificates come when most of their life is over.
+    Late,
     /// Certificates have ended already.
     Ended,
     /// Accounts that were known are not known any more.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
 
-use super::when::Failures;
+use super::when::Attempts;
 
 /// The part of the vault that belongs to one CA.
 #[derive(Clone)]
@@ -32,9 +32,10 @@ pub(super) struct KeptAccount {
     pub(super) credentials: AccountCredentials,
 }
 
-/// Attempts in a row that did not end well; one that has begun is among them until it succeeds.
+/// What was tried already; an attempt that has begun counts as failed until it succeeds.
 #[derive(Debug, Serialize, Deserialize)]
-struct Attempts {
+struct KeptAttempts {
+    /// How many failed in a row.
     count: u32,
     last: Timestamp,
     asked_pause_seconds: Option<u64>,
@@ -76,21 +77,19 @@ impl Kept {
         self.write(self.path(&format!("{name}/certificate.pem")), bundle).await
     }
 
-    pub(super) async fn failures(&self, name: &str) -> Result<Option<Failures>, NotKept> {
-        let attempts = self.read_json::<Attempts>(self.path(&format!("{name}/attempts.json"))).await?;
-        Ok(attempts.filter(|attempts| attempts.count > 0).map(|attempts| Failures {
-            count: attempts.count,
-            last: attempts.last,
-            asked_pause: attempts.asked_pause_seconds.map(Duration::from_secs),
+    pub(super) async fn attempts(&self, name: &str) -> Result<Option<Attempts>, NotKept> {
+        let attempts = self.read_json::<KeptAttempts>(self.path(&format!("{name}/attempts.json"))).await?;
+        Ok(attempts.map(|KeptAttempts { count, last, asked_pause_seconds }| Attempts {
+            failed: count,
+            last,
+            asked_pause: asked_pause_seconds.map(Duration::from_secs),
         }))
     }
 
-    /// Keeps the failures, or that there are none.
-    pub(super) async fn keep_failures(&self, name: &str, failures: Option<Failures>) -> Result<(), NotKept> {
-        let none = Failures { count: 0, last: Timestamp::UNIX_EPOCH, asked_pause: None };
-        let Failures { count, last, asked_pause } = failures.unwrap_or(none);
+    pub(super) async fn keep_attempts(&self, name: &str, attempts: Attempts) -> Result<(), NotKept> {
+        let Attempts { failed, last, asked_pause } = attempts;
         let asked_pause_seconds = asked_pause.map(|pause| pause.as_secs());
-        let attempts = Attempts { count, last, asked_pause_seconds };
+        let attempts = KeptAttempts { count: failed, last, asked_pause_seconds };
         self.write_json(self.path(&format!("{name}/attempts.json")), &attempts).await
     }
 
@@ -143,18 +142,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_come_back_as_they_were_and_each_ca_has_its_own() {
+    async fn attempts_come_back_as_they_were_and_each_ca_has_its_own() {
         let vault = Arc::new(InMemory::default());
         let of = |directory: &str| Kept::of(Arc::<InMemory>::clone(&vault), directory);
         let (one, other) = (of("https://one.example/dir"), of("https://other.example/dir"));
-        let asked_pause = Some(Duration::from_secs(90));
-        let failures = Failures { count: 3, last: "2026-11-22T10:00:00Z".parse().unwrap(), asked_pause };
-        one.keep_failures("a.example", Some(failures)).await.unwrap();
-        assert_eq!(one.failures("a.example").await.unwrap(), Some(failures));
-        assert_eq!(one.failures("b.example").await.unwrap(), None);
-        assert_eq!(other.failures("a.example").await.unwrap(), None);
-        one.keep_failures("a.example", None).await.unwrap();
-        assert_eq!(one.failures("a.example").await.unwrap(), None);
+        for (failed, pause) in [(3, Some(90)), (0, None)] {
+            let asked_pause = pause.map(Duration::from_secs);
+            let attempts = Attempts { failed, last: "2026-11-22T10:00:00Z".parse().unwrap(), asked_pause };
+            one.keep_attempts("a.example", attempts).await.unwrap();
+            assert_eq!(one.attempts("a.example").await.unwrap(), Some(attempts));
+        }
+        assert_eq!(one.attempts("b.example").await.unwrap(), None);
+        assert_eq!(other.attempts("a.example").await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -16,11 +16,11 @@ pub(super) struct Validity {
     pub(super) not_after: Timestamp,
 }
 
-/// Attempts in a row that failed.
+/// What was tried already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failures {
-    /// How many.
-    pub(super) count: u32,
+pub(super) struct Attempts {
+    /// How many of the last ones failed in a row; none when the last one succeeded.
+    pub(super) failed: u32,
     /// When the last one began.
     pub(super) last: Timestamp,
     /// How long the CA asked us to stay away.
@@ -32,7 +32,7 @@ pub(super) struct Failures {
 pub(super) struct Rule {
     /// How long before its end a certificate is renewed; a third of its life when nothing is said.
     pub(super) renew_before: Option<Duration>,
-    /// The pause after a first failure. Each further one doubles it, up to [`PAUSE_MAX`].
+    /// The pause after an attempt. Each failure after the first doubles it, up to [`PAUSE_MAX`].
     pub(super) retry_after: Duration,
 }
 
@@ -43,15 +43,15 @@ pub(super) struct Share(pub(super) u16);
 /// The moment of the next attempt; one that lies in the past means now.
 pub(super) fn due(
     held: Option<Validity>,
-    failures: Option<Failures>,
+    attempts: Option<Attempts>,
     rule: Rule,
     share: Share,
     now: Timestamp,
 ) -> Timestamp {
     let wanted = held.map_or(Timestamp::MIN, |validity| renewal(validity, rule, share));
-    match failures {
+    match attempts {
         None => wanted,
-        Some(failures) => wanted.max(allowed(failures, rule, share, now)),
+        Some(attempts) => wanted.max(allowed(attempts, rule, share, now)),
     }
 }
 
@@ -65,15 +65,16 @@ fn renewal(Validity { not_before, not_after }: Validity, rule: Rule, share: Shar
     earlier(latest, share.of(before / 10)).max(later(not_before, life / 3))
 }
 
-/// When a further attempt is allowed after failures: their pause doubles, and a CA that names a time is heeded.
-fn allowed(failures: Failures, rule: Rule, share: Share, now: Timestamp) -> Timestamp {
-    let doublings = failures.count.saturating_sub(1).min(16);
+/// When a further attempt is allowed. There is a pause also after a good one, for a certificate may be due for renewal when
+/// it comes; after failures it doubles, and a CA that names a time is heeded.
+fn allowed(attempts: Attempts, rule: Rule, share: Share, now: Timestamp) -> Timestamp {
+    let doublings = attempts.failed.saturating_sub(1).min(16);
     let pause = rule.retry_after.saturating_mul(1 << doublings).min(PAUSE_MAX);
     let pause = pause + share.of(pause / 10);
-    let asked = failures.asked_pause.unwrap_or_default().min(ASKED_PAUSE_MAX);
+    let asked = attempts.asked_pause.unwrap_or_default().min(ASKED_PAUSE_MAX);
     let pause = pause.max(asked);
     // A clock that was set back must not put the attempt off for years.
-    later(failures.last, pause).min(later(now, pause))
+    later(attempts.last, pause).min(later(now, pause))
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {
@@ -110,8 +111,8 @@ mod tests {
         Some(Validity { not_before: at(begin * DAY), not_after: at(end * DAY) })
     }
 
-    fn failed(count: u32, last: u64, asked: Option<u64>) -> Option<Failures> {
-        Some(Failures { count, last: at(last), asked_pause: asked.map(Duration::from_secs) })
+    fn failed(failed: u32, last: u64, asked: Option<u64>) -> Option<Attempts> {
+        Some(Attempts { failed, last: at(last), asked_pause: asked.map(Duration::from_secs) })
     }
 
     #[test]
@@ -149,6 +150,12 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_comes_late_is_not_ordered_again_at_once() {
+        let due = due(days(0, 90), failed(0, 80 * DAY, None), RULE, Share(0), at(80 * DAY));
+        assert_eq!(due, at(80 * DAY + 5 * MINUTE));
+    }
+
+    #[test]
     fn a_ca_that_names_a_time_is_heeded_within_bounds() {
         let wait = |asked| due(None, failed(1, 0, Some(asked)), RULE, Share(0), at(0));
         assert_eq!((wait(3600), wait(1)), (at(3600), at(5 * MINUTE)));
@@ -166,16 +173,16 @@ mod tests {
         #[test]
         fn an_attempt_is_never_too_early_nor_too_late(
             life in 1_u64..4_000_000_000, before in proptest::option::of(1_u64..10_000_000_000),
-            share in any::<u16>(), count in 0_u32..100, last in 0_u64..4_000_000_000, asked in any::<Option<u64>>(),
+            share in any::<u16>(), count in proptest::option::of(0_u32..100), last in 0_u64..4_000_000_000, asked in any::<Option<u64>>(),
         ) {
             let held = Some(Validity { not_before: at(0), not_after: at(life) });
             let rule = Rule { renew_before: before.map(Duration::from_secs), ..RULE };
             let undisturbed = due(held, None, rule, Share(share), at(0));
             prop_assert!(undisturbed >= at(life / 3) && undisturbed <= at(life));
-            let failures = (count > 0).then(|| failed(count, last, asked).unwrap());
-            let due = due(held, failures, rule, Share(share), at(last));
+            let attempts = count.and_then(|count| failed(count, last, asked));
+            let due = due(held, attempts, rule, Share(share), at(last));
             prop_assert!(due >= undisturbed);
-            if count > 0 {
+            if attempts.is_some() {
                 prop_assert!(due >= at(last + 5 * MINUTE));
                 prop_assert!(due <= undisturbed.max(at(last + 7 * DAY)));
             }

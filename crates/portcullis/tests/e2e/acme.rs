@@ -8,7 +8,7 @@ mod secrets;
 
 use std::net::SocketAddr;
 
-use portcullis_testkit::{AcmeServer, Client, Gate, Line, Resolution, Upstream, eventually};
+use portcullis_testkit::{AcmeServer, Client, Credentials, Gate, Line, Resolution, Upstream, eventually};
 
 use crate::gate::{DEADLINE, EVERYTHING_PUBLIC, binary};
 
@@ -27,11 +27,13 @@ struct Wanted<'a> {
     names: &'a [&'a str],
     /// More lines of `[listen.tls.acme]`.
     more: &'a str,
+    /// A certificate that is there already.
+    given: Option<Credentials>,
 }
 
 impl Default for Wanted<'_> {
     fn default() -> Self {
-        Self { names: &[NAME], more: "" }
+        Self { names: &[NAME], more: "", given: None }
     }
 }
 
@@ -40,14 +42,15 @@ impl Stand {
     async fn with(ca: AcmeServer, wanted: Wanted<'_>) -> Self {
         let upstream = Upstream::start().await;
         let config = config(&ca, &upstream, &wanted);
-        let gate = Gate::builder(binary())
+        let mut builder = Gate::builder(binary())
             .config(&config)
             .file("ca.pem", ca.root_pem())
             .file("external.key", "Zm9yLXRlc3RzLW9ubHktLQ")
-            .expect_listener("plain")
-            .start()
-            .await;
-        let stand = Self { ca, gate, upstream };
+            .expect_listener("plain");
+        if let Some(Credentials { certificate, key }) = wanted.given {
+            builder = builder.file("tls/cert.pem", certificate).file("tls/key.pem", key);
+        }
+        let stand = Self { ca, gate: builder.start().await, upstream };
         stand.lead_names_here();
         stand
     }

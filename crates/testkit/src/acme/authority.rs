@@ -82,6 +82,7 @@ impl Authority {
                 request.params.not_before = epoch + begin - Duration::from_secs(7200);
                 request.params.not_after = epoch + begin - Duration::from_secs(3600);
             }
+            Some(Fault::Late) => request.params.not_before = epoch + begin - 3 * lifetime,
             Some(Fault::OtherName) => {
                 let other = "other.example".try_into().expect("a name");
                 request.params.subject_alt_names = vec![SanType::DnsName(other)];

@@ -30,8 +30,8 @@ settings! {
         ca_file: CertificateFile = optional, example "private-ca.pem";
         /// How long before its end a certificate is renewed. Left out, a third of its life; never in its first third.
         renew_before: Duration = optional, from "1s" to "365d", example "30d";
-        /// The pause after a first failed attempt. Each further one doubles it, up to a day, because authorities count;
-        /// an authority that names a longer time is heeded.
+        /// The least time between two attempts. Each failure after a first one doubles it, up to a day, because
+        /// authorities count; an authority that names a longer time is heeded.
         retry_after: Duration = "5m", from "1s" to "1d", example "1h";
         /// The account elsewhere that a new ACME account is bound to, for authorities that want one.
         external_account: ExternalAccount = optional;

@@ -1,7 +1,9 @@
 //! Attempts that fail, in every way that a CA can fail them: the log says why, nothing breaks, and the CA is not
 //! asked more often than it can bear.
 
-use portcullis_testkit::{AcmeServer, Fault};
+use std::time::{Duration, Instant};
+
+use portcullis_testkit::{AcmeServer, Fault, eventually};
 
 use super::{NAME, Stand, Wanted, config};
 use crate::gate::DEADLINE;
@@ -69,6 +71,19 @@ async fn a_ca_that_asks_for_time_gets_it() {
     let time = |name: &str| json[name].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     let wait = time("next").unwrap().as_second() - time("timestamp").unwrap().as_second();
     assert!((7195..=7205).contains(&wait), "{wait} seconds: {json}");
+}
+
+/// Such a certificate is to be renewed as soon as it is there.
+#[tokio::test]
+async fn a_ca_is_not_asked_again_at_once_when_its_certificate_comes_late() {
+    let ca = AcmeServer::start().await;
+    ca.set_fault(Some(Fault::Late));
+    let began = Instant::now();
+    let stand = Stand::with(ca, Wanted { more: "retry_after = \"3s\"", ..Wanted::default() }).await;
+    eventually(DEADLINE, async || stand.ca.orders().len() == 3).await;
+    assert!(began.elapsed() >= Duration::from_secs(6), "three orders in {:?}", began.elapsed());
+    assert_eq!(stand.moment("acme_failure").await, None, "none of them failed");
+    stand.trusted(NAME).await;
 }
 
 #[tokio::test]

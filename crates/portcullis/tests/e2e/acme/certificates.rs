@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_testkit::{AcmeServer, Fault, Line, Signal, eventually};
+use portcullis_testkit::{AcmeServer, Authority, Client, Fault, Line, Signal, Speaks, eventually};
 
 use super::{NAME, Stand, Wanted, config};
 use crate::gate::DEADLINE;
@@ -70,7 +70,7 @@ async fn each_name_has_a_certificate_of_its_own_and_one_that_fails_costs_the_oth
 async fn a_certificate_is_renewed_in_time_and_no_request_fails() {
     let ca = AcmeServer::start().await;
     ca.set_lifetime(Duration::from_secs(6));
-    let stand = Stand::with(ca, Wanted::default()).await;
+    let stand = Stand::with(ca, Wanted { more: "retry_after = \"1s\"", ..Wanted::default() }).await;
     let mut shown = vec![stand.trusted(NAME).await];
     let mut old = stand.ca.visit(stand.https(), NAME).await.unwrap();
     // From now on every handshake must be with a certificate that is good, and every request must be answered: on new
@@ -129,10 +129,25 @@ async fn a_reload_orders_for_a_new_name_and_keeps_the_others() {
 }
 
 #[tokio::test]
+async fn one_that_has_ended_gives_way_to_one_from_the_folder() {
+    let (ca, folder) = (AcmeServer::start().await, Authority::new());
+    ca.set_lifetime(Duration::from_secs(3));
+    let more = format!("domains = [\"{NAME}\"]");
+    let given = Some(folder.certificate(&[NAME]));
+    let stand = Stand::with(ca, Wanted { more: &more, given, ..Wanted::default() }).await;
+    stand.trusted(NAME).await;
+    stand.ca.set_fault(Some(Fault::Unreachable));
+    let client = Client::secure(&folder, None, Speaks::Http1);
+    let url = format!("https://{NAME}:{}/echo", stand.https().port());
+    eventually(DEADLINE, async || client.get(&url).try_send().await.is_ok()).await;
+    assert!(stand.shown(NAME).await.is_err());
+}
+
+#[tokio::test]
 async fn a_certificate_that_has_ended_is_told_to_the_load_balancer() {
     let ca = AcmeServer::start().await;
     ca.set_lifetime(Duration::from_secs(3));
-    let stand = Stand::with(ca, Wanted::default()).await;
+    let stand = Stand::with(ca, Wanted { more: "retry_after = \"1s\"", ..Wanted::default() }).await;
     stand.trusted(NAME).await;
     assert_eq!(stand.ready().await.0, 200);
     stand.ca.set_fault(Some(Fault::Unreachable));
