@@ -133,7 +133,7 @@ pub(crate) fn read_once(scope: Scope<'_>, arrived: Arrived, story: &mut Story) -
     story.saw_head(head.method.as_str(), Some(&host), &path.wire);
     let mut headers = head.headers;
     let trailers = if lists(&headers, &header::TE, "trailers") { Trailers::Taken } else { Trailers::Dropped };
-    strip(&mut headers);
+    strip(&mut headers)?;
     trace(&mut headers, story);
     story.pass("");
     let query = head.uri.query().map(Into::into);
@@ -347,7 +347,10 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Takes away what is not end-to-end and what only we may say.
-fn strip(headers: &mut HeaderMap) {
+fn strip(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if fields::nominates_too_many(headers) {
+        return Err(Refusal::malformed("`Connection` names more fields than any client needs"));
+    }
     let nominated = fields::nominated(headers);
     // A client may not make us drop what other stages decide by (Connection: authorization).
     let protected =
@@ -357,6 +360,7 @@ fn strip(headers: &mut HeaderMap) {
             || fields::is_forged(name.as_str())
             || (nominated.contains(name) && !protected.contains(name))
     });
+    Ok(())
 }
 
 /// Whether a comma-separated header lists `token`.
@@ -509,7 +513,7 @@ mod tests {
             headers.insert(HeaderName::from_static(name), "v".parse().unwrap());
         }
         headers.insert(header::CONNECTION, "x-named, Authorization".parse().unwrap());
-        strip(&mut headers);
+        strip(&mut headers).ok().unwrap();
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["authorization", "x-kept"]);

@@ -96,3 +96,15 @@ async fn fields_of_the_connection_stay_on_it() {
     });
     Scene::check("200", rows).await;
 }
+
+#[tokio::test]
+async fn a_connection_names_a_few_fields_of_its_own() {
+    let naming = |count: usize| {
+        let names: Vec<String> = (1..count).map(|number| format!("x-{number}")).collect();
+        format!("GET / HTTP/1.1\nHost: a\nConnection: close\nConnection: {}\n\nHIDDEN", names.join(","))
+    };
+    Scene::check("200", [("as many as allowed", naming(32))]).await;
+    let commas = "a,".repeat(15_000);
+    let commas = format!("GET / HTTP/1.1\nHost: a\nConnection: close,{commas}\n\nHIDDEN");
+    Scene::check("400", [("one more", naming(33)), ("as many as a head holds", commas)]).await;
+}
