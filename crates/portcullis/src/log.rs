@@ -63,11 +63,17 @@ impl Colour {
     }
 }
 
+/// The HTTP/2 library warns of single frames, so a client could fill the log; what matters of them has its event. Whoever
+/// names the library in `PORTCULLIS_LOG` hears it all the same.
+const QUIET: &str = "h2=off";
+
 /// Sends the process's own messages into the log's queue. `PORTCULLIS_LOG` chooses the levels, `info` by default.
 ///
 /// Panics take the same way: whoever can cause one must not make the thread that serves others wait for the log's reader.
 pub(crate) fn begin(form: Form, lines: Lines) {
-    let levels = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let asked = std::env::var("PORTCULLIS_LOG").unwrap_or_else(|_| "info".to_owned());
+    let levels = EnvFilter::try_new(format!("{QUIET},{asked}"));
+    let levels = levels.unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let builder = tracing_subscriber::fmt().with_env_filter(levels).with_writer(lines);
     // A second start in one process keeps the first one's log.
     let begun = match form {

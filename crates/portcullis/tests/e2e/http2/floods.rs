@@ -217,6 +217,18 @@ async fn an_event_stream_may_be_silent_for_longer_than_a_client_may_stall() {
 }
 
 #[tokio::test]
+async fn frames_alone_write_nothing_into_the_log() {
+    let stand = Stand::http2("").await;
+    let mut connection = stand.frames().await;
+    // The library has a warning for each of these.
+    connection.send(frame(kind::PING, ACK, 0, &[7; 8]).repeat(100)).await;
+    assert_eq!(connection.get("/bytes/5").await.status, 200);
+    stand.events(1).await;
+    let warned = stand.gate.lines().iter().filter(|line| line.text.contains("PING")).count();
+    assert_eq!(warned, 0);
+}
+
+#[tokio::test]
 async fn requests_that_the_library_refuses_have_their_event_too() {
     let stand = Stand::http2("").await;
     let mut connection = stand.frames().await;

@@ -330,6 +330,15 @@ async fn a_reset_ends_it_and_frees_its_upstream() {
     wire.0.send(data(two, END_STREAM, b"")).await;
     assert_eq!(wire.rest(two).await, (Vec::new(), "END".to_owned()));
     eventually(DEADLINE, || async { stand.upstream.closes() == [1001, 1001] }).await;
+    // … one that comes with the request, and fields, which have no place here any more.
+    let three = wire.0.fresh();
+    wire.0.send(headers(three, END_HEADERS | END_STREAM, &connect("/"))).await;
+    assert_eq!(wire.next(three).await.fields[0].1, "200");
+    assert_eq!(wire.rest(three).await, (Vec::new(), "END".to_owned()));
+    let four = wire.open("/").await;
+    wire.0.send(headers(four, END_HEADERS | END_STREAM, &[("x", "y")])).await;
+    assert_eq!(wire.rest(four).await, (Vec::new(), "END".to_owned()));
+    eventually(DEADLINE, || async { stand.upstream.closes() == [1001; 4] }).await;
     assert_eq!(stand.metric("portcullis_websockets").await, 0.0);
 }
 
