@@ -1,12 +1,14 @@
 //! One client connection, from the `accept` stage to its end: TLS where it is spoken, then HTTP/1.1 or HTTP/2 (see
 //! `http2.rs`).
 //!
-//! Everything that a client can let wait has a limit here: the handshake and its first head share one, and a socket
-//! that takes nothing has another.
+//! Everything that a client can let wait has a limit here: the handshake, and then each head, has the same time for
+//! itself, and a socket that takes nothing has another.
 
+mod left;
 mod peer;
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -14,12 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderValue, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
+use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioTimer;
 use portcullis_contract::snapshot::Bounds;
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -34,6 +36,7 @@ use crate::server::{Shared, handle, refuse_head};
 use crate::strict::Limits;
 use crate::strict::inbox::Refused;
 use crate::tls::{HTTP2, Handshake};
+use left::Left;
 
 /// Smallest read buffer that the HTTP library accepts, in bytes.
 const READ_BUFFER_BYTES_MIN: usize = 8192;
@@ -48,7 +51,7 @@ pub(crate) enum Speaks {
 }
 
 /// The request was cut off when the gate had to stop: its stream ends without an answer.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("the request was cut off")]
 struct CutOff;
 
@@ -142,21 +145,26 @@ where
         Box::new(move |refused: &Refused| refuse_head(&shared, peer, refused))
     };
     let io = ClientIo::new(stream, limits(&bounds), bounds.client_stall_timeout, refuse);
+    let left = Left::default();
     let service = {
         let (shared, channel, turns) = (Arc::clone(&shared), Arc::clone(&channel), io.turns());
         let (asked, most) = (AtomicUsize::new(0), bounds.requests_per_connection_max);
+        let left = left.clone();
         service_fn(move |mut request: hyper::Request<Incoming>| {
             let is_last = asked.fetch_add(1, Ordering::Relaxed) + 1 >= most;
             let (raw, turn) = turns.begin();
             if let Some(raw) = raw {
                 request.extensions_mut().insert(Arc::new(raw));
             }
+            left.by(&request);
+            let left = left.clone();
             let answer = handle(Arc::clone(&shared), request.map(Received::new), Arc::clone(&channel));
             async move {
                 let answer = answer.await;
                 let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
                 if switches {
                     turn.switches();
+                    left.to_another_protocol();
                 }
                 let mut answer = answer.map(|told| InTurn::new(told, turn));
                 // What follows a switch of protocols is no request any more.
@@ -167,25 +175,40 @@ where
             }
         })
     };
-    let mut serving = pin!(http1_settings(&bounds).serve_connection(io, service).with_upgrades());
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        () = shared.stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = serving => served,
-                () = shared.cut.cancelled() => return,
+    let serving = http1_settings(&bounds).serve_connection(io, service).with_upgrades();
+    match until_done(serving, &shared).await {
+        Some(Ok(())) => left.end(&shared.cut).await,
+        Some(Err(error)) if error.is_parse() => {
+            // The strict head lets nothing pass that the HTTP library refuses. Should it ever, the library has
+            // answered 400 or 431 by itself, and the event is ours to record.
+            if let Some(mut story) = shared.garbage(channel.peer.ip()) {
+                story.refused(&Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
             }
         }
-    };
-    if let Err(error) = served
-        && error.is_parse()
-    {
-        // The strict head lets nothing pass that the HTTP library refuses. Should it ever, the library has
-        // answered 400 or 431 by itself, and the event is ours to record.
-        if let Some(mut story) = shared.garbage(channel.peer.ip()) {
-            story.refused(&Refusal::malformed(format!("the head is not HTTP/1.1: {error}")));
-        }
+        Some(Err(_)) | None => {}
+    }
+}
+
+/// Serves until the connection is done, and lets go of it; `None` when it was cut off.
+async fn until_done<I, S, B>(
+    serving: http1::UpgradeableConnection<I, S>,
+    shared: &Shared,
+) -> Option<hyper::Result<()>>
+where
+    I: Read + Write + Unpin + Send + 'static,
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut serving = pin!(serving);
+    tokio::select! {
+        served = serving.as_mut() => return Some(served),
+        () = shared.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        served = serving => Some(served),
+        () = shared.cut.cancelled() => None,
     }
 }
 

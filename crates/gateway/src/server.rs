@@ -202,9 +202,8 @@ pub(crate) async fn handle(
         }
         None => {
             // Who asks for a WebSocket may have sent its first frames already: nobody may read them as a request.
-            if let Some(connection) = half.connection() {
+            if half.is_connection() {
                 reply.closing();
-                shared.tasks.spawn(connection.hang_up(shared.cut.clone()));
             }
             reply.told_by(story)
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::handshake::{self, Asked, By};
@@ -78,24 +78,9 @@ impl Half {
         Ok(Client { io, stall, left, stream, _connection })
     }
 
-    /// The half when it is a whole connection, which must end where no WebSocket begins. A stream ends with its answer.
-    pub(crate) fn connection(self) -> Option<Self> {
-        self.stream.is_none().then_some(self)
-    }
-
-    /// Ends the connection when there is no WebSocket. The library gives it up as if there were one, so its orderly end
-    /// is ours: the answer must arrive also when the client has sent on.
-    pub(crate) async fn hang_up(self, cut: CancellationToken) {
-        let end = async {
-            if let Ok(connection) = self.upgrade.await {
-                // Whether it worked makes no difference any more.
-                let _ = TokioIo::new(connection).shutdown().await;
-            }
-        };
-        tokio::select! {
-            () = end => {}
-            () = cut.cancelled() => {}
-        }
+    /// Whether it is a whole connection, which must end where no WebSocket begins. A stream ends with its answer.
+    pub(crate) fn is_connection(&self) -> bool {
+        self.stream.is_none()
     }
 }
 

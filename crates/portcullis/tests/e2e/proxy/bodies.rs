@@ -50,6 +50,48 @@ async fn check(stand: &Stand, kind: &str, bytes: usize, expected: &str) {
     }
 }
 
+/// A reset would cost it the answer. A client may ask for another protocol in any request, and for a WebSocket too.
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_hears_that_it_was_refused() {
+    let stand = Stand::public("body_bytes_max = \"10B\"\n").await;
+    let ask = "POST /sink HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 99999999\r\n";
+    let piece = vec![b'x'; 65_536];
+    for fields in [
+        "",
+        "Upgrade: x\r\n",
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    ] {
+        let mut client = RawConnection::open(stand.gate.address("public")).await;
+        client.send(format!("{ask}{fields}\r\n")).await;
+        for _ in 0..64 {
+            client.try_send(&piece).await.unwrap_or_else(|error| panic!("{fields}: {error}"));
+        }
+        let (answer, ending) = client.read_to_end().await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 413 ") && ending == Ending::Closed,
+            "{fields}: {ending:?} {answer}"
+        );
+    }
+}
+
+/// Also for the last words to a head that no library has seen.
+#[tokio::test]
+async fn a_connection_that_has_spoken_of_another_protocol_ends_in_order_later_too() {
+    let stand = Stand::public("").await;
+    let mut client = RawConnection::open(stand.gate.address("public")).await;
+    client.send("GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n").await;
+    assert_eq!(client.read_answer().await.0.status, 200);
+    client.send("GET /echo HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").await;
+    let piece = vec![b'x'; 65_536];
+    for _ in 0..64 {
+        client.try_send(&piece).await.unwrap();
+    }
+    let (answer, ending) = client.read_to_end().await;
+    assert!(answer.starts_with(b"HTTP/1.1 400 ") && ending == Ending::Closed, "{ending:?}");
+}
+
 #[tokio::test]
 async fn a_body_over_the_routes_bound_is_413_declared_or_not() {
     let stand = Stand::public("body_bytes_max = \"10B\"\n").await;

@@ -1,9 +1,13 @@
 //! Which certificate is shown, and what becomes of a new one.
 
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 
-use portcullis_testkit::{Authority, Client, Gate, Offer, Signal, Speaks, Upstream, eventually, shake};
+use portcullis_testkit::{
+    Authority, Client, Dialer, Gate, Offer, Signal, Speaks, Upstream, eventually, shake,
+};
 use rustls::ProtocolVersion;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Secure, speaking_tls};
 use crate::gate::{DEADLINE, EVERYTHING_PUBLIC, binary, config};
@@ -22,6 +26,22 @@ async fn both_versions_of_http_are_spoken_over_tls() {
         assert_eq!(field("x-forwarded-proto"), ["https"]);
         assert_eq!(field("host").len(), 1);
         assert!(field("host")[0].starts_with("shop.test:"), "{echo}");
+    }
+}
+
+/// RFC 8446 §6.1: without it a client cannot tell the end from an attacker's cut.
+#[tokio::test]
+async fn the_end_of_a_connection_is_said() {
+    let secure = Secure::start().await;
+    let dialer = Dialer::new(&secure.authority, "shop.test", "http/1.1");
+    for fields in ["Connection: close", "Connection: close, upgrade\r\nUpgrade: x"] {
+        let mut client = dialer.open_from(Ipv4Addr::LOCALHOST, secure.gate.address("public")).await.unwrap();
+        let ask = format!("GET /echo HTTP/1.1\r\nHost: shop.test\r\n{fields}\r\n\r\n");
+        client.write_all(ask.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // The library tells an end that nobody said as an error.
+        client.read_to_end(&mut answer).await.unwrap_or_else(|error| panic!("{fields}: {error}"));
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{fields}");
     }
 }
 
