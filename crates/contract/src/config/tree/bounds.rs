@@ -37,7 +37,8 @@ settings! {
         websockets_max: usize = 2_000, from 0 to 1_000_000, example 500;
         /// Open WebSockets for each client address (IPv6: each /64), so that one client cannot take them all.
         websockets_per_prefix_max: usize = 100, from 1 to 1_000_000, example 20;
-        /// Time to send a whole head, against clients that dribble; an idle connection is kept for as long.
+        /// Time to send a whole head, against clients that dribble; an idle connection is kept for as long. A TLS
+        /// handshake, and a header of the PROXY protocol, have as long again before the first one.
         head_timeout: Duration = "10s", from "1s" to "5m", example "5s";
         /// Longest pause of a client that sends a body or reads an answer.
         client_stall_timeout: Duration = "30s", from "1s" to "10m", example "20s";
