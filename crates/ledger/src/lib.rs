@@ -11,7 +11,11 @@
 //! Read first: [`tree`] for what is proved, then [`tile`] for how it lies on a disk, then [`verification`].
 //!
 //! ```
-//! use portcullis_ledger::{Bundle, Checkpoint, InclusionProof, LeafHash, NoteKeyName, SignerKey, TileBuilder, TlogProof};
+//! use std::convert::Infallible;
+//!
+//! use portcullis_ledger::{
+//!     Bundle, Checkpoint, Hash, InclusionProof, LeafHash, Node, NoteKeyName, SignerKey, TileBuilder, TlogProof,
+//! };
 //!
 //! // The writer appends entries to a bundle and their hashes to the tree, and signs what the tree has become.
 //! let (mut bundle, mut tree) = (Vec::new(), TileBuilder::default());
@@ -28,9 +32,9 @@
 //!
 //! // Someone who has the public key alone is shown that the second entry is in the log.
 //! let leaves = ["first", "second", "third"].map(|entry| *LeafHash::of(entry.as_bytes()).hash());
-//! let mut reader = |node: portcullis_ledger::Node| match (node.level, node.index) {
-//!     (0, index) => leaves.get(index as usize).copied().ok_or("no such entry"),
-//!     _ => Ok(portcullis_ledger::Hash::node(&leaves[0], &leaves[1])),
+//! let mut reader = |node: Node| -> Result<Hash, Infallible> {
+//!     let leaf = |index| leaves[index as usize];
+//!     Ok(if node.level == 0 { leaf(node.index) } else { Hash::node(&leaf(0), &leaf(1)) })
 //! };
 //! let file = TlogProof::new(InclusionProof::build(1, 3, &mut reader)?, note).to_string();
 //!

@@ -275,6 +275,3 @@ impl Subtree {
         if self.end <= size { Ok(()) } else { Err(ProofError::Range { index: self.end, end: size }) }
     }
 }
-
-#[cfg(test)]
-mod tests;

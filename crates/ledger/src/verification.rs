@@ -9,15 +9,16 @@
 //! Every hash of the tree is computed once. What is held in memory is one bundle and one tile of each level, whatever
 //! the size of the log. Where to read next: [`crate::tile`] and [`crate::bundle`] for what is read.
 
+use std::fmt;
 use std::ops::Range;
 
 use thiserror::Error;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::hash::{HASH_BYTES, Hash, LeafHash};
-use crate::proof::{BuildError, ConsistencyProof, ProofError};
+use crate::proof::{BuildError, ConsistencyProof};
 use crate::tile::{LogReader, TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, TileReadError};
-use crate::tree::{Frontier, TreeHead, joined, root_over};
+use crate::tree::{Frontier, HashReader, TreeHead, joined, root_over};
 
 /// What is to be verified: a log up to a checkpoint, against checkpoints that are remembered from before.
 #[derive(Debug, Clone)]
@@ -49,11 +50,16 @@ pub enum Finding {
         /// What is wrong.
         fault: EntryFault,
     },
-    /// One of these entries is not as it was recorded. Which, cannot be told: their tiles were changed with it.
-    #[error("one of the entries from {} up to {} is not the one that was recorded", entries.start, entries.end)]
+    /// One of these entries is not as it was recorded. Which, cannot be proven: the tiles above them are wrong too.
+    #[error(
+        "one of the entries from {} up to {} is not the one that was recorded{}",
+        entries.start, entries.end, Suspicion(*suspect)
+    )]
     Among {
         /// The entries.
         entries: Range<u64>,
+        /// The first of them that is missing, or not what its own tile says.
+        suspect: Option<(u64, EntryFault)>,
     },
     /// A tile is wrong; the entries below it are as they were recorded, and the tile can be made anew from them.
     #[error("`{tile}` {fault}")]
@@ -73,9 +79,13 @@ pub enum Finding {
         /// The smallest remembered size at which it is another.
         size: u64,
     },
-    /// The checkpoint is of an earlier state than one that was remembered: entries were cut off.
-    #[error("entry {size} is missing: the log had {remembered} entries, and its checkpoint speaks of {size}")]
+    /// The checkpoint is of an earlier state than one that was remembered: entries were cut off at least.
+    #[error(
+        "entry {size} is missing, at the latest: the log had {remembered} entries when it was remembered"
+    )]
     RolledBack {
+        /// The largest remembered size at which it was still the same.
+        agreed: u64,
         /// The checkpoint's size.
         size: u64,
         /// The largest remembered size.
@@ -117,10 +127,10 @@ impl Finding {
     pub fn entries(&self) -> Range<u64> {
         match self {
             Self::Entry { index, .. } => *index..index.saturating_add(1),
-            Self::Among { entries } => entries.clone(),
+            Self::Among { entries, .. } => entries.clone(),
             Self::Tile { tile, .. } => tile.entries(),
             Self::Rewritten { agreed, size } => *agreed..*size,
-            Self::RolledBack { size, remembered } => *size..*remembered,
+            Self::RolledBack { agreed, size, .. } => *agreed..size.saturating_add(1),
         }
     }
 }
@@ -171,35 +181,59 @@ impl<'a> Verification<'a> {
         for old in remembered {
             if old.size > self.head.size {
                 let remembered = remembered.last().unwrap_or(old).size;
-                return Err(Finding::RolledBack { size: self.head.size, remembered }.into());
+                return Err(Finding::RolledBack { agreed, size: self.head.size, remembered }.into());
             }
-            let proof = ConsistencyProof::build(old.size, self.head.size, &mut hashes);
-            let proof = proof.map_err(|problem| self.unproved(problem))?;
-            match proof.verify(old, &self.head) {
-                Ok(()) => agreed = old.size,
-                Err(ProofError::OldRoot) => return Err(Finding::Rewritten { agreed, size: old.size }.into()),
-                // Only where just some entries are verified: tiles are wrong that nobody looked at.
-                Err(_) => return Err(Finding::Among { entries: 0..self.head.size }.into()),
+            let (own, proof) =
+                self.earlier(old.size, &mut hashes).map_err(|problem| self.unproved(problem))?;
+            if proof.verify(&own, &self.head).is_err() {
+                return Err(self.unsound().into());
             }
+            if own != *old {
+                return Err(Finding::Rewritten { agreed, size: old.size }.into());
+            }
+            agreed = old.size;
         }
         Ok(())
     }
 
-    /// Only where just some entries are verified, or when the log changes meanwhile.
+    /// The log's head at an earlier size, and the proof that it is one.
+    fn earlier<R: HashReader>(
+        &self,
+        size: u64,
+        hashes: &mut R,
+    ) -> Result<(TreeHead, ConsistencyProof), BuildError<R::Error>> {
+        let own = Frontier::read(size, hashes).map_err(BuildError::Reader)?.head();
+        Ok((own, ConsistencyProof::build(size, self.head.size, hashes)?))
+    }
+
+    /// What is told of tiles that do not hold together, although those that were looked at do: only where just some
+    /// entries are verified, or when the log changes meanwhile.
+    const fn unsound(&self) -> Finding {
+        Finding::Among { entries: 0..self.head.size, suspect: None }
+    }
+
     fn unproved<E>(&self, problem: BuildError<TileReadError<E>>) -> VerifyError<E> {
-        let finding = match problem {
+        let (tile, fault) = match problem {
             BuildError::Reader(TileReadError::Reader { source, .. }) => return VerifyError::Reader(source),
-            BuildError::Reader(TileReadError::Absent(tile)) => {
-                Finding::Tile { tile, fault: TileFault::Missing }
-            }
-            BuildError::Reader(TileReadError::Malformed { tile, .. }) => {
-                Finding::Tile { tile, fault: TileFault::Length }
-            }
+            BuildError::Reader(TileReadError::Absent(tile)) => (tile, TileFault::Missing),
+            BuildError::Reader(TileReadError::Malformed { tile, .. }) => (tile, TileFault::Length),
             BuildError::Reader(TileReadError::Outside { .. }) | BuildError::Proof(_) => {
-                Finding::Among { entries: 0..self.head.size }
+                return self.unsound().into();
             }
         };
-        finding.into()
+        Finding::Tile { tile, fault }.into()
+    }
+}
+
+/// How a suspect is told.
+struct Suspicion(Option<(u64, EntryFault)>);
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((index, fault)) => write!(f, "; entry {index} {fault}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -226,7 +260,7 @@ struct Walk<'a, L> {
 struct Recount {
     frontier: Frontier,
     /// The first entry that is not what its tile says, or is not there.
-    suspect: Option<Finding>,
+    suspect: Option<(u64, EntryFault)>,
     /// The largest remembered size at which the root is the remembered one, and the smallest at which it is not.
     agreed: u64,
     differs: Option<u64>,
@@ -249,9 +283,21 @@ impl Recount {
     }
 
     /// Keeps the first suspect; an entry that a remembered root has proven is none.
-    fn suspect_also(&mut self, found: Option<Finding>) {
-        let is_unproven = |finding: &Finding| finding.entries().start >= self.agreed;
-        self.suspect = self.suspect.take().or(found).filter(is_unproven);
+    fn suspect_also(&mut self, found: Option<(u64, EntryFault)>) {
+        let is_unproven = |(index, _): &(u64, EntryFault)| *index >= self.agreed;
+        self.suspect = self.suspect.filter(is_unproven).or(found.filter(is_unproven));
+    }
+
+    /// What is told when the root is not the expected one.
+    fn among(self, entries: Range<u64>) -> Finding {
+        let end = match self.suspect {
+            // It is certainly bad; another one may be before it.
+            Some((index, EntryFault::Missing | EntryFault::Surplus)) => index.saturating_add(1),
+            // Its tile may be bad instead.
+            Some((_, EntryFault::Altered)) | None => entries.end,
+        };
+        let end = self.differs.map_or(end, |differs| differs.min(end));
+        Finding::Among { entries: entries.start.max(self.agreed)..end, suspect: self.suspect }
     }
 }
 
@@ -279,8 +325,7 @@ impl<L: LogReader> Walk<'_, L> {
         let entries = 0..self.head.size;
         let recount = self.recount(entries.clone())?;
         if recount.frontier.head() != self.head {
-            let entries = recount.agreed..recount.differs.unwrap_or(entries.end);
-            return Ok(recount.suspect.unwrap_or(Finding::Among { entries }));
+            return Ok(recount.among(entries));
         }
         // The entries are good. Each tile of the edge stands for some of the subtrees that they make up.
         let mut wanted = recount.frontier.hashes();
@@ -293,7 +338,7 @@ impl<L: LogReader> Walk<'_, L> {
             }
             wanted = rest;
         }
-        Ok(fault.unwrap_or(Finding::Among { entries }))
+        Ok(fault.unwrap_or(Finding::Among { entries, suspect: None }))
     }
 
     /// A full tile whose hash is known to be `expected`, and all below it.
@@ -316,7 +361,7 @@ impl<L: LogReader> Walk<'_, L> {
         if recount.frontier.head().root == *expected {
             return Err(Finding::Tile { tile, fault }.into());
         }
-        Err(recount.suspect.unwrap_or(Finding::Among { entries }).into())
+        Err(recount.among(entries).into())
     }
 
     /// What is below a tile whose hashes are known to be good.
@@ -338,7 +383,7 @@ impl<L: LogReader> Walk<'_, L> {
         }
         match self.compare(tile, Some(hashes), |_| ())? {
             None => Ok(()),
-            Some(finding) => Err(finding.into()),
+            Some((index, fault)) => Err(Finding::Entry { index, fault }.into()),
         }
     }
 
@@ -366,14 +411,13 @@ impl<L: LogReader> Walk<'_, L> {
         tile: Tile,
         hashes: Option<&[[u8; HASH_BYTES]]>,
         mut each: impl FnMut(&LeafHash),
-    ) -> Step<Option<Finding>, L> {
+    ) -> Step<Option<(u64, EntryFault)>, L> {
         let first = tile.entries().start;
-        let fault = |index, fault| Some(Finding::Entry { index, fault });
         let Ok(bundle) = Bundle::new(tile.index(), tile.width()) else {
-            return Ok(fault(first, EntryFault::Missing));
+            return Ok(Some((first, EntryFault::Missing)));
         };
         if !self.log.read_bundle(bundle, &mut self.bundle).map_err(VerifyError::Reader)? {
-            return Ok(fault(first, EntryFault::Missing));
+            return Ok(Some((first, EntryFault::Missing)));
         }
         let mut finding = None;
         let mut expected = hashes.map(|hashes| hashes.iter());
@@ -384,10 +428,10 @@ impl<L: LogReader> Walk<'_, L> {
                     each(&leaf);
                     let expected = expected.as_mut().map(Iterator::next);
                     let is_good = expected.is_none_or(|hash| hash == Some(leaf.hash().as_bytes()));
-                    if is_good { None } else { fault(index, EntryFault::Altered) }
+                    if is_good { None } else { Some((index, EntryFault::Altered)) }
                 }
-                Err(BundleError::Cut { .. }) => fault(index, EntryFault::Missing),
-                Err(BundleError::Surplus) => fault(index, EntryFault::Surplus),
+                Err(BundleError::Cut { .. }) => Some((index, EntryFault::Missing)),
+                Err(BundleError::Surplus) => Some((index, EntryFault::Surplus)),
             };
             finding = finding.or(found);
         }
@@ -413,6 +457,3 @@ fn row(hashes: &[[u8; HASH_BYTES]]) -> Frontier {
     hashes.iter().for_each(|hash| frontier.push_node(Hash::from(*hash)));
     frontier
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,8 @@ use crate::tree::{HashReader, Node};
 /// [`Tile::bytes`], or [`Bundle::BYTES_MAX`], and one byte to show that there is more.
 ///
 /// A log may have deleted a partial tile or bundle for which there is a wider one (c2sp.org/tlog-tiles, "Partial
-/// Tiles"). The reader then gives the beginning of the wider one: [`Tile::bytes`] bytes, or [`Bundle::narrow`].
+/// Tiles"). The reader then gives the beginning of the wider one: [`Tile::bytes`] bytes, or [`Bundle::narrow`]. Where
+/// it finds only a narrower bundle, it gives that, so that the first missing entry can be named.
 pub trait LogReader {
     /// Why reading failed, other than by absence.
     type Error;
