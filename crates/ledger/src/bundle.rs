@@ -180,6 +180,3 @@ impl FromStr for Bundle {
         Self::new(index, width)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -130,7 +130,7 @@ impl LogReader for Log {
 
     fn read_bundle(&mut self, bundle: Bundle, into: &mut Vec<u8>) -> Result<bool, Infallible> {
         into.clear();
-        let widest = self.bundles.iter().filter(|(other, _)| other.index() == bundle.index()).next_back();
+        let widest = self.bundles.iter().rfind(|(other, _)| other.index() == bundle.index());
         let Some((other, content)) = widest else { return Ok(false) };
         let exact = self.bundles.get(&bundle);
         let beginning =

@@ -20,6 +20,7 @@ fn verify(log: &mut Log, head: TreeHead, remembered: &[TreeHead]) -> Result<(), 
 }
 
 /// Runs `round` with many seeds and says with which it failed.
+#[expect(clippy::disallowed_methods, reason = "the seed is a setting of the test")]
 fn with_seeds(rounds: u64, round: impl Fn(&mut Random) + std::panic::RefUnwindSafe) {
     let given = std::env::var("PORTCULLIS_SEED").ok().and_then(|seed| seed.parse().ok());
     for seed in given.map_or(1..rounds + 1, |seed| seed..seed + 1) {

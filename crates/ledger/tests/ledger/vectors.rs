@@ -109,6 +109,7 @@ fn padded(text: &str) -> Hash {
     Hash::try_from(bytes.as_slice()).unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "where the vectors are is a setting of the machine")]
 fn folder() -> Option<PathBuf> {
     let named = std::env::var_os("PORTCULLIS_SHARED").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared"));
