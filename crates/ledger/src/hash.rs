@@ -21,7 +21,7 @@ const NODE: u8 = 1;
 
 /// Up to this length an entry is copied behind its prefix and hashed in one go. Hashing in two steps costs an
 /// allocation, which only a longer entry outweighs.
-const COPIED_BYTES_MAX: usize = 1024;
+const COPIED_BYTES_MAX: usize = 512;
 
 /// A hash of a Merkle tree: of an entry, of two hashes, or of nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

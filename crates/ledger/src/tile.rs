@@ -19,7 +19,7 @@ pub use hashes::{LogReader, TileHashes, TileReadError};
 
 use crate::decimal::decimal;
 use crate::hash::{HASH_BYTES, Hash};
-use crate::tree::{Node, root_over};
+use crate::tree::{Frontier, Node};
 
 /// Hashes in a full tile, and entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
@@ -159,7 +159,7 @@ impl Tile {
         }
         let from = usize::try_from(first % u64::from(TILE_WIDTH)).map_err(|_| TileError::Outside)?;
         let part = self.hashes(content)?.get(from..from + usize::from(count)).ok_or(TileError::Outside)?;
-        Ok(root_over(part.iter().copied().map(Hash::from)))
+        Ok(Frontier::over(part).head().root)
     }
 
     /// The path within the log: `tile/<L>/<N>`, and `.p/<W>` behind it for a partial tile.

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use crate::hash::{Hash, LeafHash};
+use crate::hash::{HASH_BYTES, Hash, LeafHash};
 
 /// The largest tree: others of this field count in signed 64-bit numbers, and must be able to read our checkpoints.
 pub const TREE_SIZE_MAX: u64 = i64::MAX.unsigned_abs();
@@ -90,6 +90,13 @@ impl Frontier {
         Ok(Self { size, hashes })
     }
 
+    /// The right edge over nodes of the same height, such as a tile's hashes.
+    pub(crate) fn over(hashes: &[[u8; HASH_BYTES]]) -> Self {
+        let mut frontier = Self::default();
+        hashes.iter().for_each(|hash| frontier.push_node(Hash::from(*hash)));
+        frontier
+    }
+
     /// Appends an entry.
     pub fn push(&mut self, leaf: &LeafHash) {
         self.push_node(*leaf.hash());
@@ -129,13 +136,6 @@ pub(crate) fn joined(hashes: &[Hash]) -> Hash {
     let mut from_the_right = hashes.iter().rev();
     let Some(last) = from_the_right.next() else { return Hash::EMPTY };
     from_the_right.fold(*last, |right, left| Hash::node(left, &right))
-}
-
-/// The root over nodes of the same height.
-pub(crate) fn root_over(hashes: impl IntoIterator<Item = Hash>) -> Hash {
-    let mut frontier = Frontier::default();
-    hashes.into_iter().for_each(|hash| frontier.push_node(hash));
-    frontier.head().root
 }
 
 /// The perfect subtrees of the entries from `start` to `end`, the largest first. `start` must be a multiple of the

@@ -18,7 +18,7 @@ use crate::bundle::{Bundle, BundleError};
 use crate::hash::{HASH_BYTES, Hash, LeafHash};
 use crate::proof::{BuildError, ConsistencyProof};
 use crate::tile::{LogReader, TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, TileReadError};
-use crate::tree::{Frontier, HashReader, TreeHead, joined, root_over};
+use crate::tree::{Frontier, HashReader, TreeHead, joined};
 
 /// What is to be verified: a log up to a checkpoint, against checkpoints that are remembered from before.
 #[derive(Debug, Clone)]
@@ -148,7 +148,8 @@ impl<'a> Verification<'a> {
         Self { remembered, ..self }
     }
 
-    /// Only of some entries, rounded to bundles; tiles and bundles that only others need may be missing.
+    /// Only of some entries, rounded to bundles; tiles and bundles that only others need may be missing. What is
+    /// remembered still needs the tiles at the right edge of its time.
     #[must_use]
     pub const fn only(self, entries: Range<u64>) -> Self {
         Self { entries, ..self }
@@ -168,8 +169,8 @@ impl<'a> Verification<'a> {
             bundle: Vec::new(),
         };
         for (tile, content) in walk.edge()? {
-            let hashes = tile.hashes(&content).unwrap_or_default();
-            walk.below(tile, hashes)?;
+            let fault = Finding::Tile { tile, fault: TileFault::Length };
+            walk.below(tile, tile.hashes(&content).map_err(|_| fault)?)?;
         }
         self.compare_with(&remembered, log)
     }
@@ -310,7 +311,7 @@ impl<L: LogReader> Walk<'_, L> {
         let mut fault = None;
         for (tile, content) in &mut edge {
             match self.read(*tile, content)? {
-                Ok(own) => hashes.extend_from_slice(row(own).hashes()),
+                Ok(own) => hashes.extend_from_slice(Frontier::over(own).hashes()),
                 Err(found) => fault = fault.or(Some(Finding::Tile { tile: *tile, fault: found })),
             }
         }
@@ -332,9 +333,8 @@ impl<L: LogReader> Walk<'_, L> {
         for (tile, content) in edge {
             let (own, rest) =
                 wanted.split_at_checked(tile.width().count_ones() as usize).unwrap_or((wanted, &[]));
-            if tile.hashes(content).is_ok_and(|hashes| row(hashes).hashes() != own) {
-                let fault = Finding::Tile { tile: *tile, fault: TileFault::Altered };
-                return Ok(fault);
+            if tile.hashes(content).is_ok_and(|hashes| Frontier::over(hashes).hashes() != own) {
+                return Ok(Finding::Tile { tile: *tile, fault: TileFault::Altered });
             }
             wanted = rest;
         }
@@ -349,7 +349,7 @@ impl<L: LogReader> Walk<'_, L> {
         }
         let mut content = self.spare.pop().unwrap_or_default();
         let fault = match self.read(tile, &mut content)? {
-            Ok(hashes) if root_over(hashes.iter().copied().map(Hash::from)) == *expected => {
+            Ok(hashes) if Frontier::over(hashes).head().root == *expected => {
                 self.below(tile, hashes)?;
                 self.spare.push(content);
                 return Ok(());
@@ -368,9 +368,9 @@ impl<L: LogReader> Walk<'_, L> {
     fn below(&mut self, tile: Tile, hashes: &[[u8; HASH_BYTES]]) -> Step<(), L> {
         let Some(level) = tile.level().checked_sub(1) else { return self.entries(tile, hashes) };
         for (hash, index) in hashes.iter().zip(tile.index() << TILE_HEIGHT..) {
-            if let Ok(child) = Tile::new(level, index, TILE_WIDTH) {
-                self.tile(child, &Hash::from(*hash))?;
-            }
+            let child = Tile::new(level, index, TILE_WIDTH);
+            let child = child.map_err(|_| Finding::Tile { tile, fault: TileFault::Altered })?;
+            self.tile(child, &Hash::from(*hash))?;
         }
         Ok(())
     }
@@ -449,11 +449,4 @@ impl<L: LogReader> Walk<'_, L> {
         }
         Ok(tile.hashes(content).map_err(|_| TileFault::Length))
     }
-}
-
-/// The subtrees that a tile's hashes make up.
-fn row(hashes: &[[u8; HASH_BYTES]]) -> Frontier {
-    let mut frontier = Frontier::default();
-    hashes.iter().for_each(|hash| frontier.push_node(Hash::from(*hash)));
-    frontier
 }

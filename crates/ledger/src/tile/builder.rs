@@ -5,8 +5,8 @@
 
 use super::hashes::{LogReader, TileHashes, TileReadError};
 use super::{LEVELS, TILE_HEIGHT, TILE_WIDTH, Tile};
-use crate::hash::{HASH_BYTES, Hash, LeafHash};
-use crate::tree::{Frontier, HashReader as _, Node, TreeHead, root_over};
+use crate::hash::{HASH_BYTES, LeafHash};
+use crate::tree::{Frontier, HashReader as _, Node, TreeHead};
 
 /// A growing tree as tiles.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ impl TileBuilder {
                 break;
             }
             let content = std::mem::take(partial);
-            hash = root_over(content.as_chunks().0.iter().copied().map(Hash::from));
+            hash = Frontier::over(content.as_chunks().0).head().root;
             let index = at >> (TILE_HEIGHT * level) >> TILE_HEIGHT;
             self.full.push((Tile { level, index, width: TILE_WIDTH }, content));
         }

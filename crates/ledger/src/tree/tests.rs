@@ -37,7 +37,7 @@ fn the_empty_root_is_the_hash_of_nothing() {
 
 #[test]
 fn an_entry_is_hashed_alike_whether_it_is_copied_or_not() {
-    for length in [0, 1, 1023, 1024, 1025, 65_535] {
+    for length in [0, 1, 511, 512, 513, 65_535] {
         let entry = vec![7; length];
         let whole = crate::hash::sha256(&[&[0], entry.as_slice()].concat());
         assert_eq!(*LeafHash::of(&entry).hash(), whole, "{length}");
