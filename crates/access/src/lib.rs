@@ -10,6 +10,7 @@
 
 pub mod apikey;
 pub mod ban;
+pub mod cross_site;
 pub mod demand;
 pub mod limit;
 pub mod origin;

@@ -25,7 +25,6 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use portcullis_access::limit::Rate;
-use portcullis_access::origin::WebScheme;
 use portcullis_contract::snapshot::{MissingOrigin, Websocket};
 use portcullis_model::{Outcome, Principal, WebsocketEnd};
 use tokio::time::timeout;
@@ -33,7 +32,7 @@ use tokio::time::timeout;
 use crate::refusal::Refusal;
 use crate::server::Shared;
 use crate::stages::Scope;
-use crate::stages::address::{Client, Scheme, Standing};
+use crate::stages::address::{Client, Standing};
 use crate::stages::authorize::Permit;
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
@@ -84,12 +83,9 @@ pub(crate) fn may_open(
             };
         }
     };
-    let scheme = match client.scheme {
-        Scheme::Http => WebScheme::Http,
-        Scheme::Https => WebScheme::Https,
-    };
     let host = request.host_header.to_str().unwrap_or_default();
-    let allowed = origin.to_str().is_ok_and(|origin| rules.origins.allow(origin, host, scheme));
+    let allowed =
+        origin.to_str().is_ok_and(|origin| rules.origins.allow(origin, host, client.scheme.of_web()));
     if allowed {
         return Ok(());
     }

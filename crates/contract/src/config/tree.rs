@@ -374,7 +374,9 @@ settings! {
         /// Callers need at least one of these roles.
         roles: NonEmpty<RoleName> = optional, example ["admin"];
         /// Besides, callers must present a certificate of this authority when they connect, whoever may call. Alone it
-        /// says who may call.
+        /// says who may call. Browsers show certificates for pages of every site, so without an API key what changes
+        /// something (any method but GET, HEAD and OPTIONS) is refused from other origins than those that `cors` allows
+        /// with `credentials`.
         client_certificate: AuthorityName = optional, example "partners";
         /// Limits of the application, by name. A request must be within all of them.
         limits: List<LimitName> = [], example ["per-client"];

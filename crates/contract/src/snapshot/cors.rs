@@ -1,6 +1,6 @@
 //! What pages of other origins may do (CORS, the Fetch standard), compiled: the fields are ready to be sent.
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, header};
 
 /// What pages of other origins may do on a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,20 @@ pub enum CorsOrigins {
     Listed(Vec<HeaderValue>),
 }
 
+impl Cors {
+    /// Whether pages of this origin may ask with what their browser adds by itself: cookies, certificates.
+    pub fn trusts(&self, origin: &str) -> bool {
+        let says_so =
+            |(name, _): &(HeaderName, HeaderValue)| *name == header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+        match &self.origins {
+            CorsOrigins::Any => false,
+            CorsOrigins::Listed(listed) => {
+                self.on_answers.iter().any(says_so) && listed.iter().any(|listed| listed == origin)
+            }
+        }
+    }
+}
+
 impl CorsOrigins {
     /// What a page of this origin is told, `Access-Control-Allow-Origin`; `None` when it may not.
     pub fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
@@ -34,5 +48,25 @@ impl CorsOrigins {
             // The whole value, by the byte: browsers write an origin in one way only.
             Self::Listed(listed) => listed.iter().find(|listed| *listed == origin).cloned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_listed_origin_is_trusted_and_only_with_credentials() {
+        let trusts = |origins: CorsOrigins, credentials: bool, origin: &str| {
+            let says = (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            let on_answers = credentials.then_some(says).into_iter().collect();
+            let (methods, request_headers, on_preflights) = (Vec::new(), Vec::new(), Vec::new());
+            Cors { origins, methods, request_headers, on_answers, on_preflights }.trusts(origin)
+        };
+        let listed = || CorsOrigins::Listed(vec![HeaderValue::from_static("https://a.test")]);
+        assert!(trusts(listed(), true, "https://a.test"));
+        assert!(!trusts(listed(), false, "https://a.test"));
+        assert!(!trusts(listed(), true, "https://b.test"));
+        assert!(!trusts(CorsOrigins::Any, true, "https://a.test"));
     }
 }

@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue};
+use portcullis_access::origin::WebScheme;
 use portcullis_contract::snapshot::ForwardedBy;
 use portcullis_model::{Prefix, Stage};
 
@@ -42,6 +43,14 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+        }
+    }
+
+    /// The scheme that pages of this origin have.
+    pub(crate) fn of_web(self) -> WebScheme {
+        match self {
+            Self::Http => WebScheme::Http,
+            Self::Https => WebScheme::Https,
         }
     }
 }

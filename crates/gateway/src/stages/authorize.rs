@@ -1,9 +1,11 @@
 //! `authorize`: may this principal do this? The answer is a [`Permit`], or 401 or 403.
 //!
-//! Reads the route's demand, the principal and the certificate that the client presented, nothing else. A Permit can be made nowhere but here, and `forward` takes
+//! Reads the route's demand, the principal, the certificate that the client presented and, where that opens the route, the
+//! page that asks; nothing else. A Permit can be made nowhere but here, and `forward` takes
 //! it: nothing reaches the upstream that was not judged.
 
-use http::HeaderName;
+use http::{HeaderName, header};
+use portcullis_access::cross_site::{self, Page};
 use portcullis_access::demand::{Judgement, judge as judge_demand};
 use portcullis_contract::snapshot::Mode;
 use portcullis_model::{Principal, Stage};
@@ -17,6 +19,9 @@ use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::story::Story;
 use crate::websocket;
+
+/// What a browser says of the way from the page to us (W3C Fetch Metadata §2.3).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Leave to forward one request, and on whose behalf.
 #[must_use]
@@ -49,7 +54,10 @@ pub(crate) fn judge(
     story.enter(Stage::Authorize);
     let Identified { principal, carried_by } = who;
     let certificate = certificate(scope, request, target).map_err(Refusal::forbidden);
-    let page = || websocket::may_open(client, request, target, &principal);
+    let page = || {
+        websocket::may_open(client, request, target, &principal)?;
+        wanted(client, request, target, &principal)
+    };
     let refusal = match judge_demand(&principal, &target.route.demand) {
         Judgement::Allowed => match certificate.and_then(|subject| page().map(|()| subject)) {
             Ok(subject) => {
@@ -68,6 +76,29 @@ pub(crate) fn judge(
         return Ok(Permit { principal, carried_by });
     }
     Err(refusal)
+}
+
+/// Whether whoever uses the browser wanted what is asked. Only a credential that browsers add by themselves leaves that
+/// open.
+fn wanted(client: &Client, request: &Request, target: &Target, principal: &Principal) -> Result<(), Refusal> {
+    let is_added_by_itself = match principal {
+        Principal::Anonymous => target.route.client_authority.is_some(),
+        Principal::ApiKey(_) => false,
+    };
+    if !is_added_by_itself || request.method.is_safe() {
+        return Ok(());
+    }
+    let lines = |name: &HeaderName| -> Vec<&str> {
+        let lines = request.headers.get_all(name).iter();
+        // What is not text is no origin and no site.
+        lines.map(|line| line.to_str().unwrap_or_default()).collect()
+    };
+    let (origins, sites) = (lines(&header::ORIGIN), lines(&SEC_FETCH_SITE));
+    let page = Page { origins: &origins, sites: &sites };
+    let host = request.host_header.to_str().unwrap_or_default();
+    let trusted = |origin: &str| target.route.cors.as_ref().is_some_and(|cors| cors.trusts(origin));
+    cross_site::judge(page, host, client.scheme.of_web(), trusted)
+        .map_err(|foreign| Refusal::other_origin(foreign.to_string()))
 }
 
 /// The subject of the client's certificate where the route asks for one, or why it is not good. It was verified in the

@@ -26,7 +26,8 @@ settings! {
         request_headers: List<ExposedHeader> = [], example ["content-type", "x-api-key"];
         /// Headers of answers that they may read beyond the few that all may.
         expose: List<ExposedHeader> = [], example ["ratelimit", "retry-after", "x-request-id"];
-        /// `true`: browsers may send cookies along, and pages may read the answers.
+        /// `true`: browsers may send cookies along, and pages may read the answers. On a route with
+        /// `client_certificate` these pages may also change things in the name of whoever holds the certificate.
         credentials: bool = false, example true;
         /// How long a browser may remember that a call is allowed; browsers have bounds of their own.
         max_age: Duration = "10m", from "0s" to "1d", example "1h";

@@ -8,6 +8,8 @@ use crate::gate::DEADLINE;
 const ROUTES: &str = "[[application.test.route]]\nname = \"open\"\npath = \"/*\"\npublic = true\n\
     [[application.test.route]]\nname = \"partners\"\npath = \"/partners/*\"\nclient_certificate = \"partners\"\n\
     [[application.test.route]]\nname = \"staff\"\npath = \"/staff/*\"\npublic = true\nclient_certificate = \"staff\"\n\
+    [[application.test.route]]\nname = \"portal\"\npath = \"/portal/*\"\nclient_certificate = \"partners\"\n\
+    [application.test.route.cors]\norigins = [\"https://friend.test\"]\ncredentials = true\n\
     [client_authority.partners]\nfile = \"partners.pem\"\n[client_authority.staff]\nfile = \"staff.pem\"\n";
 
 struct World {
@@ -96,4 +98,50 @@ async fn over_plain_http_nobody_has_a_certificate() {
     let answer = portcullis_testkit::Client::new().get(url).header("host", "shop.test").send().await;
     assert_ne!(answer.status, 200);
     assert!(secure.upstream.last_request("/partners/1").is_none());
+}
+
+/// A browser shows its user's certificate to every server that asks, whoever's page sends it there.
+#[tokio::test]
+async fn no_page_of_another_site_rides_on_a_certificate() {
+    let World { secure, partner, .. } = world().await;
+    let own = secure.url("shop.test", "");
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let partner = secure.client_with(&partner, speaks);
+        for (path, fields, expected) in [
+            // Programs say nothing of pages.
+            ("/partners/1", &[][..], 200),
+            ("/partners/1", &[("origin", &*own)], 200),
+            ("/partners/1", &[("origin", &own), ("sec-fetch-site", "same-origin")], 200),
+            ("/partners/1", &[("sec-fetch-site", "none")], 200),
+            ("/partners/evil", &[("sec-fetch-site", "cross-site")], 403),
+            ("/partners/evil", &[("sec-fetch-site", "same-site")], 403),
+            ("/partners/evil", &[("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")], 403),
+            ("/partners/evil", &[("origin", "https://evil.test")], 403),
+            ("/partners/evil", &[("origin", "https://shop.test")], 403),
+            ("/partners/evil", &[("origin", "null")], 403),
+            ("/partners/evil", &[("origin", "https://friend.test")], 403),
+            // The operator trusts its pages here.
+            ("/portal/1", &[("origin", "https://friend.test"), ("sec-fetch-site", "cross-site")], 200),
+            ("/portal/evil", &[("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")], 403),
+            // Without a certificate nothing is added by itself.
+            ("/echo", &[("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")], 200),
+        ] {
+            for method in ["POST", "DELETE", "PUT"] {
+                let mut request = partner.request(method.parse().unwrap(), secure.url("shop.test", path));
+                for (name, value) in fields {
+                    request = request.header(name, value);
+                }
+                assert_eq!(request.send().await.status, expected, "{speaks:?} {method} {path} {fields:?}");
+            }
+        }
+        // What changes nothing may be asked for by every page: its browser keeps the answer from it.
+        let read = partner.get(secure.url("shop.test", "/partners/1")).header("sec-fetch-site", "cross-site");
+        assert_eq!(read.send().await.status, 200);
+    }
+    for path in ["/partners/evil", "/portal/evil"] {
+        assert!(secure.upstream.last_request(path).is_none(), "{path}");
+    }
+    let event = |event: &serde_json::Value| event["path"] == "/portal/evil";
+    let event = secure.gate.wait_for_event(event, DEADLINE).await;
+    assert!(event.to_string().contains("a page of another site"), "{event}");
 }
