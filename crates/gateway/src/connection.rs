@@ -10,7 +10,7 @@ mod peer;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,9 +33,10 @@ use crate::io::{ClientIo, InTurn, keep_little_unsent};
 use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::server::{Shared, handle, refuse_head};
+use crate::stages::flood;
 use crate::strict::Limits;
 use crate::strict::inbox::Refused;
-use crate::tls::{HTTP2, Handshake};
+use crate::tls::{HTTP2, Handshake, NoHandshake};
 use left::Left;
 
 /// Smallest read buffer that the HTTP library accepts, in bytes.
@@ -68,7 +69,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: Sock
         return Box::pin(plain(shared, stream, channel)).await;
     }
     // Boxed, each of them: an idle connection holds what it speaks and not room for what it might have spoken.
-    let secured = Box::pin(secure(&shared, stream)).await;
+    let secured = Box::pin(secure(&shared, stream, peer.ip())).await;
     match secured {
         Ok(Secure::Plain(stream)) => {
             let channel = Channel { peer, tls: None, _place: Some(place) };
@@ -83,9 +84,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: Sock
             }
         }
         Ok(Secure::Proof) => {}
-        Err(error) => {
+        Err(NoHandshake::Refused(refusal)) => shared.turn_away(peer.ip(), refusal),
+        Err(error @ NoHandshake::Broken(_)) => {
             gate.tellers.metrics.handshakes_failed.inc();
-            shared.turn_away(peer.ip(), Refusal::malformed(format!("no TLS: {error}")));
+            shared.turn_away(peer.ip(), Refusal::malformed(error.to_string()));
         }
     }
 }
@@ -98,21 +100,24 @@ enum Secure {
     Proof,
 }
 
-/// Shakes hands, where TLS is spoken, within the time for a head.
-async fn secure(shared: &Shared, stream: TcpStream) -> io::Result<Secure> {
-    let live = shared.gate.live();
+/// Shakes hands, where TLS is spoken, within the time for a head. A handshake counts for the flood limit: it costs more
+/// than most requests, and a client that keeps its connections needs few.
+async fn secure(shared: &Shared, stream: TcpStream, peer: IpAddr) -> Result<Secure, NoHandshake> {
+    let gate = &shared.gate;
+    let live = gate.live();
     let acceptor = match &live.tls {
         LiveTls::Off => return Ok(Secure::Plain(stream)),
-        LiveTls::Broken => return Err(io::Error::other("the listener's TLS is broken")),
+        LiveTls::Broken => return Err(io::Error::other("the listener's TLS is broken").into()),
         LiveTls::On(acceptor) => acceptor,
     };
-    let shaking = acceptor.accept(stream, &live.snapshot, shared.gate.tellers.clock.as_ref());
+    let may_begin = || flood::take_unasked(gate, peer);
+    let shaking = acceptor.accept(stream, &live.snapshot, gate.tellers.clock.as_ref(), may_begin);
     let shaken = tokio::select! {
         shaken = timeout(live.snapshot.bounds.head_timeout, shaking) => shaken,
-        () = shared.stop.cancelled() => return Err(io::Error::other("the node is stopping")),
+        () = shared.stop.cancelled() => return Err(io::Error::other("the node is stopping").into()),
     };
     let handshake = shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    shared.gate.tellers.metrics.handshakes.inc();
+    gate.tellers.metrics.handshakes.inc();
     Ok(handshake.map_or(Secure::Proof, Secure::Tls))
 }
 

@@ -13,9 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, Version, header};
 use jiff::fmt::rfc2822::DateTimePrinter;
-use portcullis_access::limit::Taken;
-use portcullis_contract::snapshot::{Application, Flood, Mode, Texts};
-use portcullis_model::Prefix;
+use portcullis_contract::snapshot::{Application, Texts};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +27,7 @@ use crate::http2::Untold;
 use crate::received::Received;
 use crate::refusal::Refusal;
 use crate::stages::accept::Connections;
-use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, suspicion};
+use crate::stages::{self, Arrived, Known, Reply, Rules, Scope, flood, suspicion};
 use crate::story::{Kind, Story};
 use crate::strict::inbox::Refused;
 use crate::websocket::client::Half;
@@ -260,12 +258,7 @@ impl Shared {
 
     fn nuisance(&self, peer: IpAddr, kind: Kind) -> Option<Story> {
         let tellers = &self.gate.tellers;
-        let snapshot = self.gate.snapshot();
-        let Flood { mode, rate } = snapshot.flood;
-        let now = tellers.clock.monotonic();
-        let take = || self.gate.memory.flood.take(&Prefix::of(peer).to_bytes(), &rate, now, 1);
-        let limited = mode != Mode::Off && !snapshot.is_exempt(peer);
-        if limited && matches!(take(), Taken::Refused { .. }) && mode == Mode::Enforce {
+        if flood::take_unasked(&self.gate, peer).is_err() {
             tellers.metrics.connections_refused.inc();
             return None;
         }

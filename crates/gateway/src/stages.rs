@@ -8,7 +8,7 @@ pub(crate) mod accept;
 pub(crate) mod address;
 mod authenticate;
 pub(crate) mod authorize;
-mod flood;
+pub(crate) mod flood;
 mod forward;
 mod inspect_body;
 mod inspect_head;

@@ -35,6 +35,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::acme::{ACME_TLS, Authority};
 use crate::channel::{ClientCertificate, Secured};
+use crate::refusal::Refusal;
 
 /// The protocols that are spoken, the preferred one first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
@@ -90,6 +91,17 @@ pub(crate) struct Handshake {
     pub(crate) protocol: Option<Vec<u8>>,
 }
 
+/// Why there is no handshake.
+#[derive(Debug, Error)]
+pub(crate) enum NoHandshake {
+    /// It broke, or took too long.
+    #[error("no TLS: {0}")]
+    Broken(#[from] io::Error),
+    /// It was not begun.
+    #[error("it may not begin")]
+    Refused(Refusal),
+}
+
 impl Acceptor {
     /// Builds what `tls` describes.
     pub(crate) fn new(
@@ -114,12 +126,15 @@ impl Acceptor {
     }
 
     /// Shakes hands; `None` when the handshake was all that the client wanted. Whoever calls this bounds its time.
+    /// `may_begin` is asked once the client has said hello, before anything that costs more than reading that; an
+    /// authority that looks for its proof needs nobody's leave.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
         snapshot: &Snapshot,
         clock: &dyn Clock,
-    ) -> io::Result<Option<Handshake>> {
+        may_begin: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Option<Handshake>, NoHandshake> {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
         let server_name =
             start.client_hello().server_name().map(|name| name.to_ascii_lowercase().into_boxed_str());
@@ -130,6 +145,7 @@ impl Acceptor {
             start.into_stream(Arc::new(config)).await?.shutdown().await?;
             return Ok(None);
         }
+        may_begin().map_err(NoHandshake::Refused)?;
         let application = server_name.as_deref().and_then(|name| snapshot.application_for(name));
         let closed = application.and_then(|application| self.closed.get(&application.name));
         let config = closed.map_or(&self.open, |closed| &closed.config);

@@ -146,7 +146,7 @@ settings! {
     struct Flood {
         /// `enforce` refuses, `observe` only records what it would have refused, `off` does not count.
         mode: Mode = "enforce", example "observe";
-        /// Requests in each window.
+        /// Requests in each window. A TLS handshake counts as one.
         requests: NonZeroU32 = 1_000, from 1 to 10_000_000, example 300;
         /// The window. Requests become free again steadily, not all at its end.
         window: Duration = "10s", from "1s" to "1d", example "1m";

@@ -1,12 +1,15 @@
 //! `flood`: is this address asking too much, whatever it asks for?
 //!
 //! Counts every request per address prefix before routing, so that a scan of unknown paths counts too. Reads nothing but
-//! the client's address. Answers 429.
+//! the client's address. Answers 429. A TLS handshake, and what is no request, count in the same share.
 
-use portcullis_access::limit::Taken;
+use std::net::IpAddr;
+
+use portcullis_access::limit::{Rate, Taken};
 use portcullis_contract::snapshot::{Flood, Mode};
-use portcullis_model::Stage;
+use portcullis_model::{Prefix, Stage};
 
+use crate::gate::Gate;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::{Client, Standing};
@@ -26,7 +29,7 @@ pub(crate) fn take(scope: Scope<'_>, client: &Client, story: &mut Story) -> Resu
             Ok(())
         }
         Taken::Refused { retry_after } => {
-            let why = format!("`{}` used up `flood`: {} in {:?}", client.prefix, rate.requests, rate.window);
+            let why = used_up(client.prefix, &rate);
             if mode == Mode::Observe {
                 story.would_refuse(why);
                 return Ok(());
@@ -34,4 +37,24 @@ pub(crate) fn take(scope: Scope<'_>, client: &Client, story: &mut Story) -> Resu
             Err(Refusal::too_many(retry_after, why))
         }
     }
+}
+
+/// Takes one from a peer's share for what it has done without asking for anything.
+pub(crate) fn take_unasked(gate: &Gate, peer: IpAddr) -> Result<(), Refusal> {
+    let snapshot = gate.snapshot();
+    let Flood { mode, rate } = snapshot.flood;
+    if mode == Mode::Off || snapshot.is_exempt(peer) {
+        return Ok(());
+    }
+    let (prefix, now) = (Prefix::of(peer), gate.tellers.clock.monotonic());
+    match gate.memory.flood.take(&prefix.to_bytes(), &rate, now, 1) {
+        Taken::Refused { retry_after } if mode == Mode::Enforce => {
+            Err(Refusal::too_many(retry_after, used_up(prefix, &rate)))
+        }
+        Taken::Refused { .. } | Taken::Allowed { .. } => Ok(()),
+    }
+}
+
+fn used_up(prefix: Prefix, rate: &Rate) -> String {
+    format!("`{prefix}` used up `flood`: {} in {:?}", rate.requests, rate.window)
 }

@@ -27,13 +27,15 @@ struct Wanted<'a> {
     names: &'a [&'a str],
     /// More lines of `[listen.tls.acme]`.
     more: &'a str,
+    /// What `[flood]` says.
+    flood: &'a str,
     /// A certificate that is there already.
     given: Option<Credentials>,
 }
 
 impl Default for Wanted<'_> {
     fn default() -> Self {
-        Self { names: &[NAME], more: "", given: None }
+        Self { names: &[NAME], more: "", flood: "mode = \"off\"", given: None }
     }
 }
 
@@ -116,10 +118,11 @@ fn config(ca: &AcmeServer, upstream: &Upstream, wanted: &Wanted<'_>) -> String {
     format!(
         "[listen]\naddress = \"127.0.0.1:0\"\nplain_address = \"127.0.0.1:0\"\n\
          [listen.tls.acme]\ndirectory = \"{}\"\nca_file = \"ca.pem\"\nterms_agreed = true\n{}\n\
-         [ops]\naddress = \"127.0.0.1:0\"\n[flood]\nmode = \"off\"\n\
+         [ops]\naddress = \"127.0.0.1:0\"\n[flood]\n{}\n\
          [application.test]\nhosts = {:?}\n[application.test.upstream]\nservers = [\"{}\"]\n{EVERYTHING_PUBLIC}",
         ca.directory(),
         wanted.more,
+        wanted.flood,
         wanted.names,
         upstream.url(),
     )

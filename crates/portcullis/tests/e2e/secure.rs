@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clients;
+mod floods;
 mod names;
 mod versions;
 mod websockets;

@@ -36,6 +36,22 @@ async fn a_first_start_gets_a_certificate_by_tls_alpn_01() {
     eventually(DEADLINE, async || shown().await.is_err()).await;
 }
 
+/// Whoever has used up its share of handshakes gets no other, and the CA may stand behind the same address.
+#[tokio::test]
+async fn a_ca_is_shown_its_proof_however_many_handshakes_there_were() {
+    let ca = AcmeServer::start().await;
+    ca.set_fault(Some(Fault::Unreachable));
+    let more = "challenge = \"tls-alpn-01\"\nretry_after = \"1s\"";
+    let flood = "requests = 1\nwindow = \"1h\"";
+    let stand = Stand::with(ca, Wanted { more, flood, ..Wanted::default() }).await;
+    assert!(stand.shown(NAME).await.unwrap_err().contains("UnknownIssuer"));
+    let turned_away = stand.shown(NAME).await.unwrap_err();
+    assert!(!turned_away.contains("UnknownIssuer"), "{turned_away}");
+    stand.ca.set_fault(None);
+    let in_force = |line: &Line| line.text.contains("a certificate of the CA is in force");
+    stand.gate.wait_for_line(in_force, DEADLINE).await;
+}
+
 #[tokio::test]
 async fn until_the_first_certificate_comes_the_node_shows_its_own() {
     let ca = AcmeServer::start().await;
