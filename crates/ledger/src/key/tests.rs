@@ -79,3 +79,18 @@ fn a_signer_key_is_not_shown() {
     let encoded = text.expose_secret().rsplit('+').next().unwrap();
     assert!(!format!("{key:?} {text:?}").contains(encoded));
 }
+
+/// The keys and the note of the documentation of Go's `golang.org/x/mod/sumdb/note`, which this form comes from.
+#[test]
+fn a_signer_key_of_another_program_signs_the_same() {
+    let text = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+    let key = SignerKey::parse(&SecretString::from(text)).unwrap();
+    assert_eq!(key.text().expose_secret(), text);
+    let verifier = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    assert_eq!(key.verifier().unwrap().to_string(), verifier);
+    let message = "If you think cryptography is the answer to your problem,\n\
+        then you don't know what your problem is.\n";
+    let line = "— PeterNeumann \
+        x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=";
+    assert_eq!(key.sign(message).unwrap().to_string(), line);
+}
