@@ -231,6 +231,25 @@ fn a_log_of_three_levels_is_verified_from_the_root_down() {
     assert_eq!(named(&mut log, 65_999..66_000), None);
 }
 
+#[test]
+fn what_is_remembered_clears_entries_of_suspicion() {
+    let mut log = Log::of(vec![vec![1]; 300]);
+    let remembered = log.head();
+    log.append(vec![vec![2]; 300]);
+    let head = log.head();
+    // Nothing leads down from the root any more. The hash of a good entry is changed, and a later entry.
+    let edge = Tile::new(0, 2, 88).unwrap();
+    log.tiles.remove(&edge);
+    log.tiles.get_mut(&Tile::new(0, 0, 256).unwrap()).unwrap()[5 * 32] ^= 1;
+    let finding = Finding::Tile { tile: edge, fault: TileFault::Missing };
+    assert_eq!(verify(&mut log, head, &[]), Err(finding), "all entries are good");
+
+    log.bundles.get_mut(&Bundle::new(1, 256).unwrap()).unwrap()[144 * 3 + 2] ^= 1;
+    let found = |entries, index| Err(Finding::Among { entries, suspect: Some((index, EntryFault::Altered)) });
+    assert_eq!(verify(&mut log, head, &[]), found(0..600, 5));
+    assert_eq!(verify(&mut log, head, &[remembered]), found(300..600, 400));
+}
+
 /// A folder whose disk fails.
 struct Failing(Log);
 
