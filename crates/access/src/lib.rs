@@ -12,6 +12,7 @@ pub mod apikey;
 pub mod ban;
 pub mod cross_site;
 pub mod demand;
+pub mod forged;
 pub mod limit;
 pub mod origin;
 pub mod patterns;

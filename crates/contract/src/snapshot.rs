@@ -213,6 +213,8 @@ pub struct Application {
     pub modes: Modes,
     /// The header that carries API keys, beside `Authorization: Bearer`.
     pub api_key_header: HeaderName,
+    /// Headers of clients that the upstream is not sent, besides those that nobody is sent.
+    pub drop_headers: Vec<HeaderName>,
     /// The texts of refusals.
     pub texts: Texts,
     /// The security headers of answers that no route words otherwise.
@@ -221,6 +223,13 @@ pub struct Application {
     pub cors: Option<Cors>,
     /// Its routes, most specific path first.
     pub routes: Vec<Arc<Route>>,
+}
+
+impl Application {
+    /// Whether a trailer of that name stays here: a credential in it was judged by nobody.
+    pub fn keeps(&self, name: &HeaderName) -> bool {
+        *name == self.api_key_header || self.drop_headers.contains(name)
+    }
 }
 
 /// What `[application.NAME] hosts` may hold.

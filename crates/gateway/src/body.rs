@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use portcullis_contract::ports::Clock;
-use portcullis_contract::snapshot::Bounds;
+use portcullis_contract::snapshot::{Application, Bounds};
 use portcullis_model::Monotonic;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
@@ -46,6 +47,9 @@ pub(crate) enum BodyError {
     /// More bytes than the route allows.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
+    /// More trailers than a request may have.
+    #[error("there are more trailers than a request may have")]
+    Trailers,
     /// The answer had ended long before it.
     #[error("the answer ended before it")]
     Late,
@@ -88,6 +92,8 @@ pub(crate) enum UploadFailure {
     Slow,
     /// The client sent too much.
     TooLarge,
+    /// The client sent too many trailers.
+    Trailers,
     /// The client left or sent broken framing.
     Broken,
 }
@@ -99,6 +105,7 @@ impl UploadFailure {
             Self::Stalled => "the client stopped sending its body",
             Self::Slow => "the client sent its body more slowly than `bounds.body_rate_min`",
             Self::TooLarge => "the body is larger than `body_bytes_max`",
+            Self::Trailers => "there are more trailers, or longer ones, than a request may have",
             Self::Broken => "the body's framing broke or the client left",
         }
     }
@@ -157,6 +164,7 @@ impl Upload {
             UploadFailure::TooLarge => 2,
             UploadFailure::Broken => 3,
             UploadFailure::Slow => 4,
+            UploadFailure::Trailers => 5,
         };
         self.failure.store(code, Ordering::Relaxed);
     }
@@ -168,6 +176,7 @@ impl Upload {
             1 => Some(UploadFailure::Stalled),
             2 => Some(UploadFailure::TooLarge),
             4 => Some(UploadFailure::Slow),
+            5 => Some(UploadFailure::Trailers),
             _ => Some(UploadFailure::Broken),
         }
     }
@@ -188,6 +197,10 @@ pub(crate) struct Sending<B> {
     wait: Option<(Monotonic, Stall)>,
     /// How much longer the body goes on behind its answer.
     behind: Stall,
+    /// Trailers at most.
+    headers_max: usize,
+    /// For whom the body is, when that says more of its trailers.
+    application: Option<Arc<Application>>,
 }
 
 impl<B> Sending<B> {
@@ -211,7 +224,14 @@ impl<B> Sending<B> {
             pace,
             wait: None,
             behind: Stall::new(Some(LINGER)),
+            headers_max: bounds.headers_max,
+            application: None,
         }
+    }
+
+    /// What this application is not told in a head, it is not told in trailers either.
+    pub(crate) fn towards(self, application: &Arc<Application>) -> Self {
+        Self { application: Some(Arc::clone(application)), ..self }
     }
 
     /// From now on the client must have sent at least so many bytes a second.
@@ -288,7 +308,14 @@ where
                     this.upload.failed(UploadFailure::TooLarge);
                     return Poll::Ready(Some(Err(BodyError::TooLarge(this.bytes_max))));
                 }
-                Some(Ok(without(frame, fields::is_no_trailer)))
+                if frame.trailers_ref().is_some_and(|all| fields::are_too_many(all, this.headers_max)) {
+                    this.upload.failed(UploadFailure::Trailers);
+                    return Poll::Ready(Some(Err(BodyError::Trailers)));
+                }
+                let is_kept = |name: &HeaderName| {
+                    this.application.as_ref().is_some_and(|application| application.keeps(name))
+                };
+                Some(Ok(without(frame, |name| fields::is_no_trailer(name.as_str()) || is_kept(name))))
             }
         })
     }
@@ -303,9 +330,9 @@ where
 }
 
 /// Trailers without the fields whose name `is_bad`; data as it is.
-fn without(mut frame: Frame<Bytes>, is_bad: fn(&str) -> bool) -> Frame<Bytes> {
+fn without(mut frame: Frame<Bytes>, is_bad: impl Fn(&HeaderName) -> bool) -> Frame<Bytes> {
     if let Some(trailers) = frame.trailers_mut() {
-        fields::take_away(trailers, |name| is_bad(name.as_str()));
+        fields::take_away(trailers, is_bad);
     }
     frame
 }
@@ -466,7 +493,7 @@ impl Body for Told {
             Some(Err(error)) => this.broke(&format!("the upstream broke off its answer: {error}")),
             Some(Ok(frame)) => {
                 this.delivered(frame.data_ref().map_or(0, Bytes::len));
-                Poll::Ready(Some(Ok(without(frame, fields::is_unwanted))))
+                Poll::Ready(Some(Ok(without(frame, |name| fields::is_unwanted(name.as_str())))))
             }
         }
     }

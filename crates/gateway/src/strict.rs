@@ -25,6 +25,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chunked::TRAILERS_BYTES_MAX;
 pub(crate) use fault::Fault;
 pub(crate) use head::RawHead;
 pub(crate) use line::{is_token, trimmed};

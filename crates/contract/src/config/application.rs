@@ -70,6 +70,7 @@ fn one(
         upstream: upstream?,
         modes: modes(application.mode.value()?)?,
         api_key_header: application.api_key_header.value()?.0.clone(),
+        drop_headers: application.drop_headers.value()?.values().map(|name| name.0.clone()).collect(),
         texts: texts(application.texts.value()?)?,
         security_headers: Arc::new(headers::compiled(application.security_headers.value()?, None)?),
         cors: cors::of_application(application, problems)?,

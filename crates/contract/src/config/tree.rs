@@ -31,7 +31,7 @@ use super::kind::{Kind, List, Node, NonEmpty, Shown};
 use super::secret::{SecretFile, SecretVariable};
 use super::table::{Entry, Fields, Many, Named, Presence, Section, Setting, Shape, Spec, settings};
 use super::time::{DurationOrNone, Expiry, Size};
-use super::word::{AuthorityName, KeyHeader, LimitName, Owner, Sentence};
+use super::word::{AuthorityName, DroppedHeader, KeyHeader, LimitName, Owner, Sentence};
 use crate::diagnostic::Problems;
 use crate::path::PathPattern;
 use crate::snapshot::{
@@ -236,6 +236,11 @@ settings! {
         public_host: PublicHost = optional, example "shop.example.com";
         /// The header that carries API keys, beside `Authorization: Bearer`.
         api_key_header: KeyHeader = "X-API-Key", example "X-Shop-Key";
+        /// Headers of clients that the application is not sent, in trailers either: those that it would believe, as who
+        /// somebody is, and that no client of its own sends. Names that well-known servers, frameworks and proxies believe
+        /// need not be here: those with `_` or `.`, `X-Forwarded-For`, `X-Real-IP`, `X-Remote-User`, `X-User`,
+        /// `X-Auth-Request-Email`, `X-SSL-Client-Cert`, `X-Original-URL` and many others never pass.
+        drop_headers: List<DroppedHeader> = [], example ["X-User-Id", "X-Tenant"];
         /// Which parts refuse, and which only record what they would have refused.
         mode: Modes = {};
         /// What clients read when they are refused.

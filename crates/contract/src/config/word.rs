@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use http::{HeaderName, Method};
 use portcullis_access::apikey::KEY_PREFIX;
+use portcullis_access::forged::is_forged;
 use portcullis_model::{ApplicationName, KeyName, NameError, Permission, RoleName, RouteName};
 use serde_json::{Value, json};
 
@@ -59,6 +60,10 @@ pub(crate) struct Sentence(pub(crate) Box<str>);
 /// A header that may carry API keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyHeader(pub(crate) HeaderName);
+
+/// The name of a header that the application is not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DroppedHeader(pub(crate) HeaderName);
 
 pub(crate) const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9._-]{0,63}$";
 
@@ -236,8 +241,7 @@ impl Text for KeyHeader {
         let wrong = Wrong::new(format!("{} is not a header name", quoted(text)));
         let name: HeaderName =
             text.parse().map_err(|_| wrong.help(format!("write it like {}", Self::LIKE)))?;
-        let ours = name.as_str().starts_with("x-portcullis-") || name.as_str().starts_with("x-forwarded-");
-        if ours || RESERVED_HEADERS.contains(&name.as_str()) {
+        if is_forged(name.as_str()) || RESERVED_HEADERS.contains(&name.as_str()) {
             let wrong = Wrong::new(format!("the header {} has another meaning", quoted(text)));
             let help = match name.as_str() {
                 "authorization" => "leave this out: a key in `Authorization: Bearer` is always understood",
@@ -246,6 +250,32 @@ impl Text for KeyHeader {
             return Err(wrong.help(help));
         }
         Ok(Self(name))
+    }
+
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl Text for DroppedHeader {
+    const NAME: &'static str = "header name";
+    const LIKE: &'static str = "\"X-User-Id\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let wrong = || Wrong::new(format!("{} is not a header name", quoted(text)));
+        let name: HeaderName =
+            text.parse().map_err(|_| wrong().help(format!("write it like {}", Self::LIKE)))?;
+        let why = match name.as_str() {
+            "host" | "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" => "is the gate's own word",
+            own if own.starts_with("x-portcullis-") => "is the gate's own word",
+            "connection" | "content-length" | "te" | "transfer-encoding" | "upgrade" => {
+                "belongs to the connection and is written anew"
+            }
+            "content-encoding" | "content-type" => "says what the body is, which is judged by it",
+            _ => return Ok(Self(name)),
+        };
+        let wrong = Wrong::new(format!("the header {} cannot be left out: it {why}", quoted(text)));
+        Err(wrong.help("take it out of the list"))
     }
 
     fn text(&self) -> String {

@@ -68,7 +68,7 @@ pub(crate) async fn send(
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
     let entered = websocket::enter(scope, client, &request, target, &permit)?;
-    let mut outbound = outbound(request, client, &permit, story);
+    let mut outbound = outbound(request, client, target, &permit, story);
     outbound.measure(&body);
     let clock = &scope.gate.tellers.clock;
     let began = clock.monotonic();
@@ -190,7 +190,7 @@ fn clients_fault(failure: UploadFailure) -> Failure {
     let refusal = match failure {
         UploadFailure::Stalled | UploadFailure::Slow => Refusal::too_slow(why),
         UploadFailure::TooLarge => Refusal::body_too_large(why),
-        UploadFailure::Broken => Refusal::broken_body(why),
+        UploadFailure::Broken | UploadFailure::Trailers => Refusal::broken_body(why),
     };
     Failure { refusal, repeat: Repeat::Pointless, how: NoAnswer::Silent }
 }
@@ -208,11 +208,11 @@ fn no_body() -> RequestBody {
 }
 
 /// The request as the upstream gets it: our credentials removed, the verified identity added.
-fn outbound(request: Request, client: &Client, permit: &Permit, story: &Story) -> Outbound {
+fn outbound(request: Request, client: &Client, target: &Target, permit: &Permit, story: &Story) -> Outbound {
     let path_and_query = request.path_and_query();
     let Request { method, host_header, trailers, opening, mut headers, channel, .. } = request;
     let peer = channel.peer.ip().to_canonical();
-    for name in permit.carried_by() {
+    for name in permit.carried_by().iter().chain(&target.application.drop_headers) {
         headers.remove(name);
     }
     let host = host_header.clone();

@@ -94,6 +94,7 @@ pub(crate) async fn look(
 fn sending(scope: Scope<'_>, body: Received, target: &Target, story: &Story) -> Sending<Received> {
     let (bytes_max, bounds) = (target.route.body_bytes_max, &scope.live.snapshot.bounds);
     let sending = Sending::new(body, story.upload(), &scope.gate.tellers.clock, bytes_max, bounds);
+    let sending = sending.towards(&target.application);
     // Only the route says so: whoever could say it himself would hold a connection and an upload for ever.
     match target.route.bidirectional {
         true => sending.converse(target.route.idle_timeout),

@@ -9,6 +9,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Uri, Version, request};
+use portcullis_access::forged::is_forged;
 use portcullis_access::patterns::Pattern;
 use portcullis_model::Stage;
 use std::sync::Arc;
@@ -357,7 +358,7 @@ fn strip(headers: &mut HeaderMap) -> Result<(), Refusal> {
         [header::HOST, header::AUTHORIZATION, header::COOKIE, header::CONTENT_TYPE, header::CONTENT_ENCODING];
     fields::take_away(headers, |name| {
         NEVER_PASSED.contains(name)
-            || fields::is_forged(name.as_str())
+            || is_forged(name.as_str())
             || (nominated.contains(name) && !protected.contains(name))
     });
     Ok(())

@@ -17,7 +17,7 @@ const EXTENSION_BYTES_MAX: usize = 256;
 /// bounds of bodies say (CVE-2023-39326 of another server).
 const EXTENSIONS_BYTES_MAX: usize = 4096;
 /// Bytes of all trailers together, with the empty line that ends them.
-const TRAILERS_BYTES_MAX: usize = 4096;
+pub(crate) const TRAILERS_BYTES_MAX: usize = 4096;
 
 /// How far a body of chunks was read.
 pub(super) enum Progress {

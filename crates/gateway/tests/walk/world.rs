@@ -206,6 +206,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         },
         modes: Modes { auth: Mode::Enforce, limits: Mode::Enforce, inspection: Mode::Enforce },
         api_key_header: HeaderName::from_static("x-api-key"),
+        drop_headers: Vec::new(),
         texts: Texts::default(),
         security_headers,
         cors: None,

@@ -18,6 +18,7 @@ mod routing;
 mod secure;
 mod streaming;
 mod timeouts;
+mod trailers;
 
 use portcullis_testkit::{Answer, Client, Gate, GateBuilder, RawConnection, RawHead, Upstream, eventually};
 use serde_json::Value;

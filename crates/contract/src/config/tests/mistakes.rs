@@ -168,6 +168,13 @@ fn values_of_the_wrong_kind() {
             ("[application.shop]\n", "[application.Shop]\n"),
             ("[application.shop]\n", "[application.shop]\napi_key_header = \"Authorization\"\n"),
             ("[application.shop]\n", "[application.shop]\napi_key_header = \"X-Portcullis-User\"\n"),
+            ("[application.shop]\n", "[application.shop]\napi_key_header = \"X-Client-Cert\"\n"),
+            ("[application.shop]\n", "[application.shop]\napi_key_header = \"X_API_Key\"\n"),
+            (
+                "[application.shop]\n",
+                "[application.shop]\ndrop_headers = [\"Host\", \"X User\", \"Content-Type\", \"X-Portcullis-User\"]\n",
+            ),
+            ("[application.shop]\n", "[application.shop]\ndrop_headers = [\"X-User-Id\", \"x-user-id\"]\n"),
             (
                 "[application.shop]\n",
                 "[application.shop]\ntexts = { forbidden = \"\", unauthorized = \"log\\nin\" }\n",

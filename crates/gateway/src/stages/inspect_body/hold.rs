@@ -113,7 +113,7 @@ fn broken_upload(error: &BodyError) -> Refusal {
             Refusal::too_slow(format!("the body broke off: {error}"))
         }
         BodyError::TooLarge(_) => Refusal::body_too_large(format!("the body broke off: {error}")),
-        BodyError::Broken(_) | BodyError::Late => {
+        BodyError::Broken(_) | BodyError::Trailers | BodyError::Late => {
             Refusal::broken_body(format!("the body broke off: {error}"))
         }
     }
