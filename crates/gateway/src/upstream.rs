@@ -103,6 +103,8 @@ pub(crate) enum NoAnswer {
     Unreachable,
     /// The connection broke, or time ran out. Perhaps only this request is to blame.
     Silent,
+    /// It did answer, and what it said can be read in two ways.
+    Odd,
 }
 
 /// Why a server gave no answer to a request.
@@ -257,7 +259,11 @@ impl Server {
             // Perhaps it is being replaced by one that speaks otherwise.
             self.wants_http1.store(false, Ordering::Relaxed);
             let unreachable = matches!(error, AskError::Unreachable(_)) || tls::refused_late(&error);
-            let how = if unreachable { NoAnswer::Unreachable } else { NoAnswer::Silent };
+            let how = match &error {
+                AskError::Ambiguous(_) => NoAnswer::Odd,
+                _ if unreachable => NoAnswer::Unreachable,
+                _ => NoAnswer::Silent,
+            };
             Unanswered { how, why: with_causes(&error) }
         })
     }

@@ -167,6 +167,11 @@ async fn ask(
             None => no_answer(error),
         },
     };
+    if failure.how == NoAnswer::Odd {
+        // The server is well. What only some paths answer must not shut out those who ask for others.
+        attempt.succeeded(now);
+        return Err(failure);
+    }
     // A request with a body may have been broken off for that body, as by a server that takes none so large.
     if story.upload().received() == 0 || failure.how == NoAnswer::Unreachable {
         attempt.failed(failure.how, now);
@@ -198,9 +203,10 @@ fn clients_fault(failure: UploadFailure) -> Failure {
 fn no_answer(Unanswered { how, why }: Unanswered) -> Failure {
     let refusal = match how {
         NoAnswer::Unreachable => Refusal::upstream_down(Duration::from_secs(1), why),
-        NoAnswer::Silent => Refusal::upstream_broke(why),
+        NoAnswer::Silent | NoAnswer::Odd => Refusal::upstream_broke(why),
     };
-    Failure { refusal, repeat: Repeat::Sensible, how }
+    let repeat = if how == NoAnswer::Odd { Repeat::Pointless } else { Repeat::Sensible };
+    Failure { refusal, repeat, how }
 }
 
 fn no_body() -> RequestBody {

@@ -101,8 +101,10 @@ impl Lanes {
             let (mut sender, stream) = place;
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    strict::answer::judge(response.headers())
-                        .map_err(|fault| silent(format!("an answer with two meanings: {fault}")))?;
+                    strict::answer::judge(response.headers()).map_err(|fault| Unanswered {
+                        how: NoAnswer::Odd,
+                        why: format!("an answer with two meanings: {fault}"),
+                    })?;
                     stream.0.answered.store(true, Ordering::Relaxed);
                     return Ok(Sent::Answered(response.map(|body| Arriving::over_shared(body, stream))));
                 }

@@ -1,7 +1,7 @@
 //! Upstreams that are down, die or talk nonsense: a clear answer, never a part that looks like the whole.
 
 use portcullis_testkit::h2::{Connection, Fate};
-use portcullis_testkit::{Ending, Gate, RawConnection, RawServer, RawUpstream, Upstream, eventually};
+use portcullis_testkit::{Client, Ending, Gate, RawConnection, RawServer, RawUpstream, Upstream, eventually};
 
 use super::{Stand, brief};
 use crate::gate::{DEADLINE, EVERYTHING_PUBLIC};
@@ -188,6 +188,24 @@ async fn over_http2_an_answer_says_its_length_once_and_plainly_too() {
             let lengths = (head.field("content-length"), answered.field("content-length"));
             assert_eq!(lengths, (Some("8"), Some("8")));
         }
+    }
+}
+
+/// One path that answers so must not shut out those who ask for others, nor be asked again in vain.
+#[tokio::test]
+async fn a_server_whose_answer_is_odd_is_well() {
+    for (protocol, upstream) in [("http/1.1", Upstream::start().await), ("h2", Upstream::start_http2().await)]
+    {
+        let server =
+            format!("protocol = \"{protocol}\"\n[application.test.upstream.breaker]\nfailures = 2\n");
+        let text = crate::gate::config(&upstream, &format!("{server}{EVERYTHING_PUBLIC}"));
+        let stand = Stand { gate: crate::gate::start(&text).await, upstream, client: Client::new() };
+        for _ in 0..5 {
+            let odd = stand.client.get(stand.url("/headers?content-length=08")).send().await;
+            assert_eq!(odd.status, 502, "{protocol}");
+        }
+        assert_eq!(stand.client.get(stand.url("/echo")).send().await.status, 200, "{protocol}");
+        assert_eq!(stand.upstream.requests_total(), 6, "{protocol}");
     }
 }
 
