@@ -8,6 +8,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod path;
 pub mod ports;
+pub mod revocation;
 pub mod snapshot;
 
 pub use config::{compile, parse};

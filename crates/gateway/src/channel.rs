@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use portcullis_contract::snapshot::ClientAuthority;
-
+use crate::client_certificate::ClientCertificate;
 use crate::stages::accept::Admitted;
 
 /// One client connection, as its requests see it.
@@ -23,17 +21,6 @@ pub(crate) struct Channel {
 pub(crate) struct Secured {
     /// The host that the client asked for (RFC 6066 §3), lower case.
     pub(crate) server_name: Option<Box<str>>,
-    /// The client's certificate, when it presented one that an authority of ours signed.
-    pub(crate) certificate: Option<ClientCertificate>,
-}
-
-/// A client's certificate that was verified.
-#[derive(Debug)]
-pub(crate) struct ClientCertificate {
-    /// The authorities that it can be traced to, as they were when it was verified.
-    pub(crate) authorities: Vec<Arc<ClientAuthority>>,
-    /// Whom it names.
-    pub(crate) subject: Box<str>,
-    /// When it ends: a connection may outlive it.
-    pub(crate) not_after: Timestamp,
+    /// The client's certificate, when it presented one that the handshake has taken.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }

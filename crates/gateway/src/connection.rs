@@ -111,7 +111,7 @@ async fn secure(shared: &Shared, stream: TcpStream, peer: IpAddr) -> Result<Secu
         LiveTls::On(acceptor) => acceptor,
     };
     let may_begin = || flood::take_unasked(gate, peer);
-    let shaking = acceptor.accept(stream, &live.snapshot, gate.tellers.clock.as_ref(), may_begin);
+    let shaking = acceptor.accept(stream, &live.snapshot, may_begin);
     let shaken = tokio::select! {
         shaken = timeout(live.snapshot.bounds.head_timeout, shaking) => shaken,
         () = shared.stop.cancelled() => return Err(io::Error::other("the node is stopping").into()),

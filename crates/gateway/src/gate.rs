@@ -209,7 +209,8 @@ impl Publish for Gate {
             });
         let live = Arc::new(Live { snapshot, pools, tls });
         let before = self.live.swap(Arc::clone(&live));
-        self.sockets.tell(|holder| still(holder, &before.snapshot, &live.snapshot).err());
+        let now = self.tellers.clock.wall();
+        self.sockets.tell(|holder| still(holder, &before.snapshot, &live.snapshot, now).err());
         self.tellers.metrics.snapshots.inc();
     }
 }

@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod budget;
 mod channel;
+mod client_certificate;
 mod connection;
 mod fields;
 mod forwarded;

@@ -8,15 +8,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use portcullis_contract::Snapshot;
 use portcullis_contract::ports::Clock;
 use portcullis_contract::snapshot::{Application, Certificate, ClientAuthority, Origin, Tls, TlsVersion};
 use portcullis_model::ApplicationName;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::UnixTime;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     ClientHello, NoClientAuth, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
@@ -31,17 +29,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::acme::{ACME_TLS, Authority};
-use crate::channel::{ClientCertificate, Secured};
+use crate::channel::Secured;
+use crate::client_certificate::{AnyOf, ClientCertificate, unix_time};
 use crate::refusal::Refusal;
 
 /// The protocols that are spoken, the preferred one first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
 pub(crate) const HTTP2: &[u8] = b"h2";
-/// Longest subject that is kept of a client's certificate, in bytes.
-const SUBJECT_BYTES_MAX: usize = 256;
 
 /// Why the listener cannot speak TLS.
 #[derive(Debug, Error)]
@@ -71,15 +67,9 @@ pub(crate) struct Acceptor {
     /// For hosts that ask for no certificate.
     open: Arc<ServerConfig>,
     /// For those that do.
-    closed: HashMap<ApplicationName, Closed>,
+    closed: HashMap<ApplicationName, Arc<ServerConfig>>,
     authority: Arc<Authority>,
     provider: Arc<CryptoProvider>,
-}
-
-/// An application that asks clients for a certificate.
-struct Closed {
-    config: Arc<ServerConfig>,
-    authorities: Vec<(Arc<ClientAuthority>, Arc<dyn ClientCertVerifier>)>,
 }
 
 /// A handshake that ended well.
@@ -132,7 +122,6 @@ impl Acceptor {
         &self,
         stream: TcpStream,
         snapshot: &Snapshot,
-        clock: &dyn Clock,
         may_begin: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Option<Handshake>, NoHandshake> {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
@@ -148,11 +137,9 @@ impl Acceptor {
         may_begin().map_err(NoHandshake::Refused)?;
         let application = server_name.as_deref().and_then(|name| snapshot.application_for(name));
         let closed = application.and_then(|application| self.closed.get(&application.name));
-        let config = closed.map_or(&self.open, |closed| &closed.config);
-        let stream = Box::new(start.into_stream(Arc::clone(config)).await?);
+        let stream = Box::new(start.into_stream(Arc::clone(closed.unwrap_or(&self.open))).await?);
         let (_, session) = stream.get_ref();
-        let presented = closed.zip(session.peer_certificates());
-        let certificate = presented.and_then(|(closed, chain)| closed.judge(chain, clock.wall()));
+        let certificate = session.peer_certificates().and_then(ClientCertificate::presented).map(Arc::new);
         let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
         Ok(Some(Handshake { stream, secured: Secured { server_name, certificate }, protocol }))
     }
@@ -219,45 +206,18 @@ impl Maker<'_> {
         Ok(config)
     }
 
-    fn closed(&self, authorities: Vec<Arc<ClientAuthority>>) -> Result<Closed, TlsError> {
+    fn closed(&self, authorities: Vec<Arc<ClientAuthority>>) -> Result<Arc<ServerConfig>, TlsError> {
         let mut all = RootCertStore::empty();
-        let mut verifiers = Vec::new();
-        for authority in authorities {
-            all.extend(authority.certificates.roots().roots.iter().cloned());
-            let verifier = verifier(authority.certificates.roots(), &self.tls.provider)?;
-            verifiers.push((authority, verifier));
+        for authority in &authorities {
+            all.extend(authority.certificates().roots().roots.iter().cloned());
         }
-        let mut config = self.config(verifier(&Arc::new(all), &self.tls.provider)?)?;
+        let common = WebPkiClientVerifier::builder_with_provider(all.into(), Arc::clone(&self.tls.provider))
+            .build()
+            .map_err(|error| TlsError::new("an authority of client certificates cannot be used", error))?;
+        let mut config = self.config(Arc::new(AnyOf::new(common, authorities)))?;
         // No ticket: the certificate is presented on every connection.
         config.send_tls13_tickets = 0;
-        Ok(Closed { config: Arc::new(config), authorities: verifiers })
-    }
-}
-
-/// Takes certificates that lead to these roots, and clients without one: whether one is needed, the route says.
-fn verifier(
-    roots: &Arc<RootCertStore>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| TlsError::new("an authority of client certificates cannot be used", error))
-}
-
-impl Closed {
-    /// Which authorities vouch for a chain that the handshake has taken: it asked all of them at once.
-    fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Option<ClientCertificate> {
-        let (leaf, between) = chain.split_first()?;
-        let at = unix_time(now)?;
-        let vouches =
-            |verifier: &dyn ClientCertVerifier| verifier.verify_client_cert(leaf, between, at).is_ok();
-        let vouching = self.authorities.iter().filter(|(_, verifier)| vouches(verifier.as_ref()));
-        let authorities = vouching.map(|(authority, _)| Arc::clone(authority)).collect();
-        let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
-        let subject: String = parsed.subject().to_string().chars().take(SUBJECT_BYTES_MAX).collect();
-        let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()?;
-        Some(ClientCertificate { authorities, subject: subject.into(), not_after })
+        Ok(Arc::new(config))
     }
 }
 
@@ -313,8 +273,4 @@ impl TimeProvider for WallTime {
     fn current_time(&self) -> Option<UnixTime> {
         unix_time(self.0.wall())
     }
-}
-
-fn unix_time(at: Timestamp) -> Option<UnixTime> {
-    u64::try_from(at.as_second()).ok().map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }

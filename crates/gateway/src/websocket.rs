@@ -110,10 +110,13 @@ pub(crate) fn enter(
 ) -> Result<Option<Entered>, Refusal> {
     let Some(opening) = request.opening.clone() else { return Ok(None) };
     let snapshot = &scope.live.snapshot;
+    let presented = request.channel.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let certificate = presented.filter(|_| target.route.client_authority.is_some());
     let holder = Holder {
         application: target.application.name.clone(),
         route: target.route.name.clone(),
         principal: permit.principal().clone(),
+        certificate: certificate.cloned(),
         prefix: (client.standing == Standing::Ordinary).then_some(client.prefix),
     };
     let (all_max, per_prefix_max) =
@@ -126,14 +129,14 @@ pub(crate) fn enter(
     if let Some(ban) = holder.prefix.and_then(|prefix| scope.gate.memory.bans.check(prefix, now)) {
         return Err(Refusal::banned(ban.until.since(now), "banned while the WebSocket was opened"));
     }
-    still(&holder, snapshot, &scope.gate.snapshot()).map_err(|told| Refusal::forbidden(told.to_string()))?;
+    let wall = scope.gate.tellers.clock.wall();
+    still(&holder, snapshot, &scope.gate.snapshot(), wall)
+        .map_err(|told| Refusal::forbidden(told.to_string()))?;
     let key = match permit.principal() {
         Principal::ApiKey(key) => snapshot.keys.named(&key.key).and_then(|key| key.expires),
         Principal::Anonymous => None,
     };
-    let presented = request.channel.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
-    let certificate = presented.filter(|_| target.route.client_authority.is_some()).map(|one| one.not_after);
-    let wall = scope.gate.tellers.clock.wall();
+    let certificate = certificate.map(|one| one.not_after);
     let left = |at: Timestamp| Duration::try_from(at.duration_since(wall)).unwrap_or_default();
     let ends = [(key, Told::KeyExpired), (certificate, Told::CertificateExpired)];
     let ends = ends.into_iter().filter_map(|(at, then)| Some(Expiry { left: left(at?), then }));

@@ -2,6 +2,7 @@
 
 mod reloading;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -271,6 +272,15 @@ fn remark_certificates(snapshot: &Snapshot, now: Timestamp) {
             Origin::Given if ends <= now => tracing::error!(%file, %ends, "the certificate has ended"),
             Origin::Given if ends <= soon => tracing::warn!(%file, %ends, "the certificate ends soon"),
             Origin::Given => {}
+        }
+    }
+    let routes = snapshot.applications.iter().flat_map(|application| &application.routes);
+    let authorities: BTreeMap<_, _> =
+        routes.filter_map(|route| route.client_authority.as_ref()).map(|one| (&one.name, one)).collect();
+    for (authority, revoked) in authorities.iter().filter_map(|(name, one)| Some((name, one.revoked()?))) {
+        let ends = revoked.ends();
+        if ends <= now {
+            tracing::error!(%authority, %ends, "its list of revoked certificates has ended: nobody's is taken");
         }
     }
 }

@@ -1,14 +1,22 @@
 //! Certificates for tests: an authority of the test's own, and what it vouches for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+    KeyIdMethod, KeyPair, RevokedCertParams, date_time_ymd,
+};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// The number of the next certificate.
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// An authority that nobody knows but who is told of it.
 #[derive(Debug)]
@@ -21,6 +29,8 @@ pub struct Credentials {
     pub certificate: String,
     /// Its private key.
     pub key: String,
+    /// Its number, by which its authority knows it.
+    pub serial: u64,
 }
 
 /// How long a certificate is good.
@@ -66,10 +76,32 @@ impl Authority {
         self.sign(names, Until::LongAgo)
     }
 
+    /// A list that says that these are revoked and none else, and for how long it is good, in PEM form.
+    pub fn revokes(&self, revoked: &[&Credentials], lasts: Duration) -> String {
+        let now = SystemTime::now();
+        let revoked = revoked.iter().map(|credentials| RevokedCertParams {
+            serial_number: credentials.serial.into(),
+            revocation_time: (now - HOUR).into(),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: (now - HOUR).into(),
+            next_update: (now + lasts).into(),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.0).unwrap().pem().unwrap()
+    }
+
     fn sign(&self, names: &[&str], until: Until) -> Credentials {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params(names, until).signed_by(&key, &self.0).unwrap();
-        Credentials { certificate: certificate.pem(), key: key.serialize_pem() }
+        let (key, mut params) = (KeyPair::generate().unwrap(), params(names, until));
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        params.serial_number = Some(serial.into());
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        Credentials { certificate: certificate.pem(), key: key.serialize_pem(), serial }
     }
 }
 
@@ -92,7 +124,7 @@ impl Credentials {
     pub fn self_signed(names: &[&str]) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = params(names, Until::LaterThanAnyTest).self_signed(&key).unwrap();
-        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+        Self { certificate: certificate.pem(), key: key.serialize_pem(), serial: 0 }
     }
 
     /// A server that shows this certificate, asks its clients for one of `clients`, and speaks these versions of TLS

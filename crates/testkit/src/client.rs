@@ -179,7 +179,7 @@ pub(crate) fn tls(trusted: Option<&str>, certificate: Option<&Credentials>) -> C
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
     match certificate {
         None => builder.with_no_client_auth(),
-        Some(Credentials { certificate, key }) => {
+        Some(Credentials { certificate, key, .. }) => {
             let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
             builder
                 .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())

@@ -15,6 +15,7 @@ use super::word::path;
 use crate::certificate::{Authorities, Identity, certificates, validity};
 use crate::diagnostic::{Place, Problem, Problems, quoted};
 use crate::ports::{FileProblem, Surroundings};
+use crate::revocation::RevocationLists;
 
 /// The file that holds certificates, which are no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +84,36 @@ impl<'s> Certificates<'s> {
             report_dates(*bad, &format!("every authority in {shown}"), place, problems);
         }
         Some(authorities)
+    }
+
+    /// The lists of what authorities have revoked, or reports why there are none.
+    pub(crate) fn revocation_lists(
+        &self,
+        file: &CertificateFile,
+        authorities: &Authorities,
+        place: &Place,
+        problems: &mut Problems,
+    ) -> Option<RevocationLists> {
+        let bytes = self.public_file(file, place, problems)?;
+        let shown = self.shown(file);
+        match RevocationLists::read(&bytes, authorities) {
+            Ok(lists) => {
+                if lists.ends() <= self.now {
+                    let message = format!(
+                        "a list of revoked certificates in {shown} ended at {}, so nobody's certificate would be taken",
+                        lists.ends()
+                    );
+                    problems.add(
+                        Problem::at(place, message).help("put the authority's newest list into the file"),
+                    );
+                }
+                Some(lists)
+            }
+            Err(why) => {
+                problems.add(Problem::at(place, format!("{shown} {why}")).help(why.help()));
+                None
+            }
+        }
     }
 
     /// The authorities that the system trusts, or reports at `place` why there are none.

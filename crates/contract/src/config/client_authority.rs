@@ -29,10 +29,7 @@ impl<'c> Authorities<'c> {
         let declared = config.client_authority.value()?;
         let mut compiled = Vec::new();
         for (name, At { value, .. }) in &declared.entries {
-            let Some((file, place)) = value.file.written() else { continue };
-            if let Some(certificates) = certificates.authorities(file, place, problems) {
-                compiled.push(Arc::new(ClientAuthority { name: name.0.clone(), certificates }));
-            }
+            compiled.extend(authority(name, value, certificates, problems).map(Arc::new));
         }
         let has_tls = config.listen.value().is_some_and(|listen| !listen.tls.is_left_out());
         Some(Self { declared: &declared.entries, gaps: declared.gaps, compiled, has_tls })
@@ -65,4 +62,26 @@ impl<'c> Authorities<'c> {
         }
         None
     }
+}
+
+/// Reads one of them.
+fn authority(
+    name: &AuthorityName,
+    declared: &tree::ClientAuthority,
+    certificates: &Certificates<'_>,
+    problems: &mut Problems,
+) -> Option<ClientAuthority> {
+    let (file, place) = declared.file.written()?;
+    let authorities = certificates.authorities(file, place, problems)?;
+    let Some((lists, place)) = declared.crl_file.written() else {
+        let made = ClientAuthority::new(name.0.clone(), authorities, None);
+        return declared.crl_file.is_left_out().then_some(made.ok()).flatten();
+    };
+    let revoked = certificates.revocation_lists(lists, &authorities, place, problems)?;
+    ClientAuthority::new(name.0.clone(), authorities, Some(revoked))
+        .map_err(|error| {
+            let message = format!("a list of revoked certificates cannot be used: {error}");
+            problems.add(Problem::at(place, message).help("name a whole list, and not one of changes"));
+        })
+        .ok()
 }

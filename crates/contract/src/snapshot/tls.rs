@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::Acme;
 use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 
-use crate::certificate::Authorities;
+use crate::certificate::{Authorities, provider};
+use crate::revocation::RevocationLists;
 
 /// TLS on the public listener.
 #[derive(Debug, Clone)]
@@ -56,15 +59,56 @@ pub enum Origin {
     SelfMade,
 }
 
-/// An authority whose certificates clients can present. Two are the same when they have one name and the same
-/// certificates: a name alone vouches for nobody.
-#[derive(Debug, PartialEq, Eq)]
+/// An authority whose certificates clients can present. Two are the same when they have one name, the same certificates
+/// and the same lists: a name alone vouches for nobody.
+#[derive(Debug)]
 pub struct ClientAuthority {
     /// Its name in the configuration.
     pub name: Box<str>,
-    /// Its certificates.
-    pub certificates: Authorities,
+    certificates: Authorities,
+    revoked: Option<RevocationLists>,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
+
+impl ClientAuthority {
+    /// An authority by these certificates, and by its lists where there are any. The error is the library's, which cannot
+    /// use a list.
+    pub fn new(
+        name: Box<str>,
+        certificates: Authorities,
+        revoked: Option<RevocationLists>,
+    ) -> Result<Self, VerifierBuilderError> {
+        let roots = Arc::clone(certificates.roots());
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
+        let lists = revoked.iter().flat_map(RevocationLists::lists).cloned();
+        let verifier = builder.with_crls(lists).enforce_revocation_expiration().build()?;
+        Ok(Self { name, certificates, revoked, verifier })
+    }
+
+    /// Its certificates.
+    pub fn certificates(&self) -> &Authorities {
+        &self.certificates
+    }
+
+    /// What it has revoked, where that is asked.
+    pub fn revoked(&self) -> Option<&RevocationLists> {
+        self.revoked.as_ref()
+    }
+
+    /// Whom it vouches for.
+    pub fn verifier(&self) -> &dyn ClientCertVerifier {
+        &*self.verifier
+    }
+}
+
+impl PartialEq for ClientAuthority {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { name, certificates, revoked, verifier: _ } = self;
+        (name, certificates, revoked) == (&other.name, &other.certificates, &other.revoked)
+    }
+}
+
+impl Eq for ClientAuthority {}
 
 impl Tls {
     /// Whether the certificate for `host` was made by this node itself. A browser that trusts it today must not be

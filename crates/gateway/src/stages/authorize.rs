@@ -10,7 +10,6 @@ use portcullis_access::demand::{Judgement, judge as judge_demand};
 use portcullis_contract::snapshot::Mode;
 use portcullis_model::{Principal, Stage};
 
-use crate::channel::ClientCertificate;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::Client;
@@ -101,8 +100,8 @@ fn wanted(client: &Client, request: &Request, target: &Target, principal: &Princ
         .map_err(|foreign| Refusal::other_origin(foreign.to_string()))
 }
 
-/// The subject of the client's certificate where the route asks for one, or why it is not good. It was verified in the
-/// handshake; whether the right authority signed it, and whether it still lasts, is asked for every request.
+/// The subject of the client's certificate where the route asks for one, or why it is not good. That the client has its
+/// key was verified in the handshake; whether the route's authority vouches for it is asked for every request.
 fn certificate<'r>(
     scope: Scope<'_>,
     request: &'r Request,
@@ -110,14 +109,7 @@ fn certificate<'r>(
 ) -> Result<Option<&'r str>, &'static str> {
     let Some(authority) = &target.route.client_authority else { return Ok(None) };
     let presented = request.channel.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
-    let ClientCertificate { authorities, subject, not_after } =
-        presented.ok_or("the route asks for a client certificate and none was presented")?;
-    // A reload may have put another authority in its place since.
-    if !authorities.contains(authority) {
-        return Err("the client certificate is of another authority than the route's");
-    }
-    if *not_after <= scope.gate.tellers.clock.wall() {
-        return Err("the client certificate has ended since it was presented");
-    }
-    Ok(Some(subject))
+    let certificate = presented.ok_or("the route asks for a client certificate and none was presented")?;
+    certificate.is_of(authority, scope.gate.tellers.clock.wall())?;
+    Ok(Some(&certificate.subject))
 }

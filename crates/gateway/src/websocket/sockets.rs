@@ -8,19 +8,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_access::demand::{Judgement, judge};
 use portcullis_contract::Snapshot;
-use portcullis_contract::snapshot::{ClientAuthority, Mode};
+use portcullis_contract::snapshot::Mode;
 use portcullis_model::{ApplicationName, Prefix, Principal, RouteName};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::client_certificate::ClientCertificate;
+
 /// Everything that is known of an open WebSocket and that leave to have it may hang on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Holder {
     pub(crate) application: ApplicationName,
     pub(crate) route: RouteName,
     pub(crate) principal: Principal,
+    /// What it presented, where the route asks for that.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
     /// Where the client is; `None` for one that is neither banned nor counted.
     pub(crate) prefix: Option<Prefix>,
 }
@@ -162,12 +167,13 @@ impl Drop for Place {
 }
 
 /// Whether one who was let in under `then` would still be under `now`; otherwise why not.
-pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot) -> Result<(), Told> {
+pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timestamp) -> Result<(), Told> {
     let application = now.applications.iter().find(|a| a.name == holder.application);
     let application = application.ok_or(Told::LeaveGone)?;
     let route = application.routes.iter().find(|r| r.name == holder.route && r.websocket.is_some());
     let route = route.ok_or(Told::LeaveGone)?;
-    if authority(then, holder) != route.client_authority.as_ref() {
+    let vouches = |authority| holder.certificate.as_ref().is_some_and(|one| one.is_of(authority, at).is_ok());
+    if !route.client_authority.as_ref().is_none_or(vouches) {
         return if application.modes.auth == Mode::Observe { Ok(()) } else { Err(Told::LeaveGone) };
     }
     let principal = match &holder.principal {
@@ -189,12 +195,6 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot) -> Result<
     }
 }
 
-/// The authority that the route of a holder asked a certificate of.
-fn authority<'s>(snapshot: &'s Snapshot, holder: &Holder) -> Option<&'s Arc<ClientAuthority>> {
-    let application = snapshot.applications.iter().find(|a| a.name == holder.application)?;
-    application.routes.iter().find(|route| route.name == holder.route)?.client_authority.as_ref()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +204,7 @@ mod tests {
             application: ApplicationName::parse("shop").unwrap(),
             route: RouteName::parse("live").unwrap(),
             principal: Principal::Anonymous,
+            certificate: None,
             prefix: prefix.map(Prefix::V6),
         }
     }

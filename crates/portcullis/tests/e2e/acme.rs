@@ -49,7 +49,7 @@ impl Stand {
             .file("ca.pem", ca.root_pem())
             .file("external.key", "Zm9yLXRlc3RzLW9ubHktLQ")
             .expect_listener("plain");
-        if let Some(Credentials { certificate, key }) = wanted.given {
+        if let Some(Credentials { certificate, key, .. }) = wanted.given {
             builder = builder.file("tls/cert.pem", certificate).file("tls/key.pem", key);
         }
         let stand = Self { ca, gate: builder.start().await, upstream };

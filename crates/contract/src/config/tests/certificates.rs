@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationList, CertificateRevocationListParams,
+    CertifiedIssuer, DnType, IsCa, KeyIdMethod, KeyPair, date_time_ymd,
+};
 
 use super::mistakes::{GOOD, check};
 use super::snapshot;
-use crate::certificate::{Identity, KeyProblem, certificates};
+use crate::certificate::{Authorities, Identity, KeyProblem, certificates};
 use crate::ports::FileProblem;
+use crate::revocation::{RevocationLists, RevocationProblem};
 use crate::snapshot::{TlsVersion, UpstreamTls};
 
 /// The PEM forms of what the tests need.
@@ -19,6 +23,14 @@ struct Pems {
     leaf: String,
     expired_leaf: String,
     key: String,
+    lists: Lists,
+}
+
+/// Lists of revoked certificates.
+struct Lists {
+    good: CertificateRevocationList,
+    ended: String,
+    of_another: String,
 }
 
 static PEMS: LazyLock<Pems> = LazyLock::new(|| {
@@ -42,8 +54,32 @@ static PEMS: LazyLock<Pems> = LazyLock::new(|| {
         leaf: leaf(2040),
         expired_leaf: leaf(2021),
         key: key.serialize_pem(),
+        lists: Lists {
+            good: list(&issuer, 2040),
+            ended: list(&issuer, 2021).pem().unwrap(),
+            of_another: list(&another(), 2040).pem().unwrap(),
+        },
     }
 });
+
+fn another() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "another");
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn list(issuer: &CertifiedIssuer<'static, KeyPair>, until: i32) -> CertificateRevocationList {
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(until, 1, 1),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(issuer).unwrap()
+}
 
 /// The files of these tests.
 pub(super) fn files() -> impl Iterator<Item = (PathBuf, Result<String, FileProblem>)> {
@@ -63,6 +99,10 @@ pub(super) fn files() -> impl Iterator<Item = (PathBuf, Result<String, FileProbl
         ("expired.pem", pems.expired_leaf.clone()),
         ("both.pem", format!("{}{}", pems.leaf, pems.key)),
         ("gate.key", pems.key.clone()),
+        ("good.crl", pems.lists.good.pem().unwrap()),
+        ("ended.crl", pems.lists.ended.clone()),
+        ("another.crl", pems.lists.of_another.clone()),
+        ("nonsense.crl", pem("X509 CRL", "bm9uc2Vuc2U=")),
         ("other.key", KeyPair::generate().unwrap().serialize_pem()),
         ("locked.key", pem("ENCRYPTED PRIVATE KEY", "bm9uc2Vuc2U=")),
         ("nonsense.key", pem("PRIVATE KEY", "bm9uc2Vuc2U=")),
@@ -150,6 +190,44 @@ fn mistakes_in_tls_to_servers() {
     let above = PLAIN.replace("http:", "https:") + "\ninsecure = true\ntls = { ca_file = \"ca.pem\" }";
     let cases: Vec<_> = written.iter().chain([&plain, &above]).map(|to| (PLAIN, to.as_str())).collect();
     check("upstream-tls", &cases);
+}
+
+#[test]
+fn mistakes_in_lists_of_what_was_revoked() {
+    let files = [
+        "missing.crl",
+        "locked.pem",
+        "text.pem",
+        "ca.pem",
+        "ca.der",
+        "nonsense.crl",
+        "another.crl",
+        "ended.crl",
+    ];
+    let with = |list: &str| {
+        format!("{PLAIN}\n[client_authority.partners]\nfile = \"ca.pem\"\ncrl_file = \"{list}\"")
+    };
+    snapshot(&GOOD.replace(PLAIN, &with("good.crl")));
+    let written = files.map(with);
+    let cases: Vec<_> = written.iter().map(|to| (PLAIN, to.as_str())).collect();
+    check("revocation", &cases);
+}
+
+#[test]
+fn lists_are_read_in_both_forms_and_whole() {
+    let authority = Authorities::from_pem(PEMS.authority.as_bytes()).unwrap();
+    let read = |bytes: &[u8]| RevocationLists::read(bytes, &authority);
+    let (good, ends) = (&PEMS.lists.good, "2040-01-01T00:00:00Z".parse().unwrap());
+    let both = format!("{}{}", PEMS.lists.of_another, good.pem().unwrap());
+    for (bytes, count) in
+        [(good.der().to_vec(), 1), (good.pem().unwrap().into_bytes(), 1), (both.into_bytes(), 2)]
+    {
+        let lists = read(&bytes).unwrap();
+        assert_eq!((lists.lists().len(), lists.ends()), (count, ends));
+        assert!(read(&bytes[..bytes.len() - 40]).is_err(), "a piece is no list");
+    }
+    let many = good.pem().unwrap().repeat(101);
+    assert_eq!(read(many.as_bytes()), Err(RevocationProblem::TooMany));
 }
 
 #[test]

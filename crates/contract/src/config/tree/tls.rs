@@ -35,5 +35,10 @@ settings! {
     struct ClientAuthority {
         /// The certificates of the authority, in PEM. Relative to this file.
         file: CertificateFile = required, example "partners-ca.pem";
+        /// Its lists of revoked certificates, in PEM or DER, at most a megabyte; a list of each authority between it and
+        /// a client's certificate too. A change is noticed within seconds: whoever was revoked gets no further, also on
+        /// connections that are open. Once a list has ended (`nextUpdate`), nobody's certificate is taken until the next
+        /// one is there. Left out, nothing is asked about revocation.
+        crl_file: CertificateFile = optional, example "partners.crl";
     }
 }

@@ -1,6 +1,8 @@
 //! Certificates of clients: a route asks for one of a named authority (NW-08).
 
-use portcullis_testkit::{Authority, Credentials, Signal, Speaks};
+use std::time::Duration;
+
+use portcullis_testkit::{Authority, Client, Credentials, Signal, Speaks, eventually};
 
 use super::Secure;
 use crate::gate::DEADLINE;
@@ -11,6 +13,8 @@ const ROUTES: &str = "[[application.test.route]]\nname = \"open\"\npath = \"/*\"
     [[application.test.route]]\nname = \"portal\"\npath = \"/portal/*\"\nclient_certificate = \"partners\"\n\
     [application.test.route.cors]\norigins = [\"https://friend.test\"]\ncredentials = true\n\
     [client_authority.partners]\nfile = \"partners.pem\"\n[client_authority.staff]\nfile = \"staff.pem\"\n";
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 struct World {
     secure: Secure,
@@ -81,6 +85,59 @@ async fn an_authority_that_was_replaced_vouches_for_nobody_who_is_still_connecte
     assert_eq!(client.get(url("/echo")).send().await.status, 200, "the connection is still there");
     assert_eq!(client.get(url("/partners/after")).send().await.status, 403);
     assert!(secure.upstream.last_request("/partners/after").is_none());
+}
+
+/// Two partners of one authority, of whom one is to be revoked, and the list says nothing yet.
+async fn partners() -> (Secure, Authority, [Credentials; 2]) {
+    let authority = Authority::new();
+    let staff = Authority::new();
+    let routes =
+        ROUTES.replace("file = \"partners.pem\"", "file = \"partners.pem\"\ncrl_file = \"partners.crl\"");
+    let secure = Secure::with("", &routes, |builder| {
+        let builder = builder.file("partners.pem", authority.pem()).file("staff.pem", staff.pem());
+        builder.file("partners.crl", authority.revokes(&[], WEEK))
+    });
+    let certificates = ["one", "two"].map(|name| authority.certificate(&[name]));
+    (secure.await, authority, certificates)
+}
+
+/// The list is taken over by itself, as certificates are.
+#[tokio::test]
+async fn who_was_revoked_gets_no_further_and_nobody_else_notices() {
+    let (secure, authority, [one, two]) = partners().await;
+    let url = |path: &str| secure.url("shop.test", path);
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        assert_eq!(secure.client_with(&one, speaks).get(url("/partners/a")).send().await.status, 200);
+    }
+    let [revoked, other] = [&one, &two].map(|who| secure.client_with(who, Speaks::Http2));
+    for client in [&revoked, &other] {
+        assert_eq!(client.get(url("/partners/b")).send().await.status, 200);
+    }
+    std::fs::write(secure.gate.folder().join("partners.crl"), authority.revokes(&[&one], WEEK)).unwrap();
+    eventually(DEADLINE, async || revoked.get(url("/partners/c")).send().await.status == 403).await;
+    assert_eq!(revoked.get(url("/echo")).send().await.status, 200, "the connection is still there");
+    assert_eq!(other.get(url("/partners/d")).send().await.status, 200);
+    let said = |event: &serde_json::Value| event["status"] == 403;
+    let event = secure.gate.wait_for_event(said, DEADLINE).await;
+    assert!(event.to_string().contains("the client certificate was revoked"), "{event}");
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        assert!(secure.client_with(&one, speaks).get(url("/partners/e")).try_send().await.is_err());
+        assert_eq!(secure.client_with(&two, speaks).get(url("/partners/f")).send().await.status, 200);
+    }
+}
+
+/// Whoever can hold back the next list must not bring a revoked certificate back to life.
+#[tokio::test]
+async fn once_its_list_has_ended_an_authority_vouches_for_nobody() {
+    let (secure, authority, [one, _]) = partners().await;
+    let open = secure.client_with(&one, Speaks::Http2);
+    let ask = async |client: &Client| client.get(secure.url("shop.test", "/partners/a")).try_send().await;
+    assert_eq!(ask(&open).await.unwrap().status, 200);
+    let list = authority.revokes(&[], Duration::from_secs(5));
+    std::fs::write(secure.gate.folder().join("partners.crl"), list).unwrap();
+    eventually(DEADLINE, async || ask(&open).await.unwrap().status == 403).await;
+    assert!(ask(&secure.client_with(&one, Speaks::Http1)).await.is_err());
+    assert!(ask(&secure.client(Speaks::Http1)).await.unwrap().status == 403, "the others are served");
 }
 
 #[tokio::test]

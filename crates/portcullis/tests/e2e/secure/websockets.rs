@@ -94,6 +94,30 @@ async fn it_ends_with_the_certificate_that_opened_it() {
 }
 
 #[tokio::test]
+async fn it_ends_when_its_certificate_is_revoked_and_the_others_go_on() {
+    let world = World::start().await;
+    let [one, two] = ["one", "two"].map(|name| world.partners.certificate(&[name]));
+    let (mut revoked, mut others) = (Vec::new(), Vec::new());
+    for speaks in WAYS {
+        revoked.push(world.open(speaks, Some(&one)).await.unwrap());
+        others.push(world.open(speaks, Some(&two)).await.unwrap());
+    }
+    let list = world.partners.revokes(&[&one], Duration::from_secs(3600));
+    std::fs::write(world.gate.folder().join("partners.crl"), list).unwrap();
+    let config = std::fs::read_to_string(world.gate.folder().join("portcullis.toml")).unwrap();
+    let file = "file = \"partners.pem\"\n";
+    world.gate.write_config(&config.replacen(file, &format!("{file}crl_file = \"partners.crl\"\n"), 1));
+    world.gate.signal(Signal::Hangup);
+    for socket in &mut revoked {
+        assert_eq!(socket.hear().await, Heard::Close(1008));
+    }
+    for socket in &mut others {
+        socket.say("still here").await;
+        assert_eq!(socket.hear().await, Heard::Text("still here".to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn it_ends_when_another_authority_takes_the_place_of_its_own() {
     let world = World::start().await;
     let mut sockets = Vec::new();
