@@ -247,7 +247,8 @@ impl Server {
     pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<Arriving>, Unanswered> {
         let request = match self.lanes_for(&request) {
             None => request,
-            Some(lanes) => match lanes.send(request).await? {
+            // Apart, since most requests need no room for it.
+            Some(lanes) => match Box::pin(lanes.send(request)).await? {
                 Sent::Answered(response) => return Ok(response),
                 Sent::WantsHttp1(request) => {
                     self.wants_http1.store(true, Ordering::Relaxed);

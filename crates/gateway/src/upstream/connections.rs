@@ -90,7 +90,8 @@ impl Connections {
         loop {
             let (mut connection, is_new) = match self.take_idle() {
                 Some(connection) => (connection, false),
-                None => (self.open().await?, true),
+                // Apart: requests that find a connection hold no room for opening one.
+                None => (Box::pin(self.open()).await?, true),
             };
             match connection.ask(request).await {
                 Ok(response) => {
