@@ -87,6 +87,10 @@ impl Connections {
     ) -> Result<Response<Arriving>, AskError> {
         let has_body = !request.body().is_end_stream();
         to_origin_form(&mut request);
+        if has_body && !request.headers().contains_key(header::CONTENT_LENGTH) {
+            // The library would leave out the body of a GET or HEAD whose length it does not know.
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         loop {
             let (mut connection, is_new) = match self.take_idle() {
                 Some(connection) => (connection, false),

@@ -100,6 +100,9 @@ async fn the_length_is_written_anew_where_there_is_one() {
             ("POST", &[("content-type", "text/plain")], Some("hello"), "Some(\"5\") hello"),
             ("DELETE", &sized, Some("hello"), "Some(\"5\") hello"),
             ("GET", &sized, Some("hello"), "Some(\"5\") hello"),
+            // A body is a body whatever the method, and nothing of it stays here.
+            ("GET", &image, Some("hello"), "None hello"),
+            ("OPTIONS", &image, Some("hello"), "None hello"),
             // RFC 9110 §8.6: what could have had a body and has none says so, what could not says nothing.
             ("POST", &[], None, "Some(\"0\") "),
             ("PATCH", &[("content-length", "0")], None, "Some(\"0\") "),
