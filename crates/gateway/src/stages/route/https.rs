@@ -217,7 +217,7 @@ mod tests {
         #[test]
         fn no_host_that_a_browser_could_read_otherwise_is_led_to(host in "[a-z.@:/\\\\?#%!\\[\\] \\PC]{0,20}(\\.example\\.net)?") {
             let led = named(&hosts(), &host);
-            prop_assert!(led.is_none_or(|led| led.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.'))), "{host}");
+            prop_assert!(led.is_none_or(|led| led.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))), "{host}");
         }
     }
 }
