@@ -25,10 +25,10 @@ impl Stand {
     }
 
     /// What becomes of an upload of this type with these trailers.
-    async fn post(&self, content_type: &str, trailers: &[(&str, &str)]) -> Fate {
+    async fn post(&self, path: &str, content_type: &str, trailers: &[(&str, &str)]) -> Fate {
         let mut connection = Connection::open(self.gate.address("public")).await;
         let stream = connection.fresh();
-        let head = [(":method", "POST"), (":scheme", "http"), (":path", "/echo"), (":authority", "a")];
+        let head = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "a")];
         let fields = [("content-type", content_type), ("x-user-id", "7"), ("x-own", "1")];
         connection.send(headers(stream, END_HEADERS, &[&head[..], &fields].concat())).await;
         connection.send(data(stream, 0, b"hi")).await;
@@ -58,7 +58,9 @@ async fn what_a_head_may_not_say_trailers_do_not_say_either() {
             ("content-length", "2"),
             ("x-checksum", "5"),
         ];
-        let Fate::Answered(answer) = stand.post(content_type, &forged).await else { panic!("no answer") };
+        let Fate::Answered(answer) = stand.post("/echo", content_type, &forged).await else {
+            panic!("no answer")
+        };
         assert_eq!(answer.status, 200, "{}", answer.text());
         let seen = stand.upstream.last_request("/echo").unwrap();
         let left: Vec<_> =
@@ -77,15 +79,17 @@ async fn trailers_are_bounded_as_over_http1() {
     let many: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "")).collect();
     for content_type in TYPES {
         for trailers in [&[("x-long", &*long)][..], &many] {
-            let Fate::Answered(answer) = stand.post(content_type, trailers).await else {
+            let Fate::Answered(answer) = stand.post("/echo/many", content_type, trailers).await else {
                 panic!("no answer")
             };
             assert_eq!(answer.status, 400, "{content_type}: {}", answer.text());
-            let seen = stand.upstream.last_request("/echo");
+            let seen = stand.upstream.last_request("/echo/many");
             assert!(seen.is_none_or(|seen| !seen.is_whole), "{content_type}");
         }
         let few: Vec<(&str, &str)> = many.iter().take(90).copied().collect();
-        let Fate::Answered(answer) = stand.post(content_type, &few).await else { panic!("no answer") };
+        let Fate::Answered(answer) = stand.post("/echo/few", content_type, &few).await else {
+            panic!("no answer")
+        };
         assert_eq!(answer.status, 200, "{content_type}: {}", answer.text());
     }
     let event = stand.gate.wait_for_event(|event| event["status"] == 400, DEADLINE).await;
