@@ -14,8 +14,8 @@ use crate::{DEADLINE, config, is_wanted, metric, say, start};
 /// Idle connections, and how many of them come from one address.
 const IDLE: usize = 10_000;
 const FROM_ONE_ADDRESS: usize = 250;
-/// The most that one of them may cost, in bytes.
-const IDLE_BYTES_MAX: u64 = 32 << 10;
+/// The most that one of them may cost, in bytes: two buffers of the HTTP library, and what TLS keeps.
+const IDLE_BYTES_MAX: u64 = 64 << 10;
 
 /// Connections of one address that dribble.
 const SLOW: u8 = 252;
