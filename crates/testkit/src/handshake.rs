@@ -71,6 +71,7 @@ impl Dialer {
     ) -> io::Result<TlsStream<TcpStream>> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(local.into(), 0))?;
+        socket.set_nodelay(true)?;
         let connecting =
             async { self.connector.connect(self.name.clone(), socket.connect(address).await?).await };
         timeout(WAIT, connecting).await?
