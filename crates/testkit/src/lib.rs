@@ -9,6 +9,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "test support: a panic is the failure report"
 )]
 
@@ -16,6 +17,7 @@ pub mod acme;
 pub mod authority;
 pub mod client;
 pub mod deadline;
+pub mod disk;
 pub mod h2;
 pub mod handshake;
 pub mod payload;
@@ -29,6 +31,7 @@ pub use acme::{AcmeServer, Fault, Resolution};
 pub use authority::{Authority, Credentials};
 pub use client::{Answer, Client, OpenAnswer, RequestBuilder, Speaks};
 pub use deadline::{WAIT, eventually, within};
+pub use disk::{DiskFault, Random, SimulatedDisk, Stopped};
 pub use handshake::{Agreed, Dialer, Offer, shake};
 pub use payload::{Payload, Speaker, conversation, pattern, pattern_crc32};
 pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
