@@ -315,6 +315,12 @@ impl Journal {
         self.shared.published()
     }
 
+    /// Waits, as a thread, for a checkpoint of more than `size` entries: for whoever ships checkpoints outward. `None` when
+    /// there is none until `deadline`, or the journal has ended.
+    pub fn checkpoint_beyond(&self, size: u64, deadline: Instant) -> Option<Arc<Published>> {
+        self.shared.await_published(size, deadline)
+    }
+
     /// Asks for a checkpoint over all that is durable now, without waiting for its time.
     pub fn ask_for_checkpoint(&self) {
         self.shared.ask_for_checkpoint();

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use portcullis_ledger::tile::TILE_WIDTH;
 use portcullis_ledger::{
     Bundle, Checkpoint, LeafHash, LogReader as _, SignerKey, Tile, TileBuilder, TreeHead,
 };
@@ -20,7 +21,7 @@ use super::{CHECKPOINT, OpenError, Published, Seal, TILES, UNFINISHED};
 use crate::storage::{Storage, folder_of, is_full, remove_if_there};
 
 /// Entries of a full bundle.
-const BUNDLE_ENTRIES: u64 = 256;
+const BUNDLE_ENTRIES: u64 = TILE_WIDTH as u64;
 
 /// Makes tiles and checkpoints.
 pub struct Builder {
@@ -263,6 +264,13 @@ impl Builder {
             self.folders.remove(&folder);
         }
         Ok(())
+    }
+}
+
+impl Drop for Builder {
+    /// Nobody else makes checkpoints: who waits for one is told.
+    fn drop(&mut self) {
+        self.shared.builder_over();
     }
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use portcullis_ledger::note::NOTE_BYTES_MAX;
+use portcullis_ledger::tile::TILE_WIDTH;
 use portcullis_ledger::{Bundle, Checkpoint, LogReader, SignedNote, Tile};
 
 use super::cursor::{Cursor, Step};
@@ -137,7 +138,7 @@ impl LogReader for LogFiles {
     type Error = io::Error;
 
     fn read_tile(&mut self, tile: Tile, into: &mut Vec<u8>) -> io::Result<bool> {
-        let full = Tile::new(tile.level(), tile.index(), 256).unwrap_or(tile);
+        let full = Tile::new(tile.level(), tile.index(), TILE_WIDTH).unwrap_or(tile);
         let place = Place {
             path: &tile.path(),
             width: tile.width(),

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     progress: Mutex<Progress>,
     /// The builder waits here.
     changed: Condvar,
+    /// Who waits for a checkpoint waits here.
+    shown: Condvar,
 }
 
 struct Progress {
@@ -51,6 +53,8 @@ struct Progress {
     postponed: Option<Instant>,
     /// No entry will become durable any more.
     is_last: bool,
+    /// No checkpoint will come any more.
+    is_built: bool,
 }
 
 impl Progress {
@@ -70,6 +74,7 @@ impl Shared {
             asked: 0,
             postponed: None,
             is_last: false,
+            is_built: false,
         };
         Self {
             queue: Queue::new(settings.queue_entries_max, settings.queue_bytes_max),
@@ -77,6 +82,7 @@ impl Shared {
             settings,
             progress: Mutex::new(progress),
             changed: Condvar::new(),
+            shown: Condvar::new(),
         }
     }
 
@@ -145,6 +151,30 @@ impl Shared {
         let mut progress = self.progress();
         progress.waits_since = (published.head.size < progress.durable).then(Instant::now);
         progress.published = Some(Arc::new(published));
+        drop(progress);
+        self.shown.notify_all();
+    }
+
+    /// Waits for a checkpoint that covers more than `size` entries. `None` when there is none until `deadline`, or none
+    /// will come any more.
+    pub(super) fn await_published(&self, size: u64, deadline: Instant) -> Option<Arc<Published>> {
+        let mut progress = self.progress();
+        loop {
+            if progress.covered() > size {
+                return progress.published.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || progress.is_built {
+                return None;
+            }
+            progress = self.shown.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The builder has ended.
+    pub(super) fn builder_over(&self) {
+        self.progress().is_built = true;
+        self.shown.notify_all();
     }
 
     pub(super) fn segments_removed(&self, below: u64) {

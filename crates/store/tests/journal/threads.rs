@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use portcullis_ledger::Verification;
-use portcullis_store::journal::{Journal, Running, Settings};
+use portcullis_ledger::{Checkpoint, SignedNote, Verification};
+use portcullis_store::journal::{Journal, LogFiles, Running, Settings};
 use portcullis_store::storage::{Appended, Source};
 use portcullis_store::{Class, Folder, Refused, Storage};
 use portcullis_testkit::{Random, WAIT};
@@ -241,13 +241,56 @@ fn a_checkpoint_comes_when_it_is_asked_for_and_with_time() {
             assert!(running.journal().checkpoint().is_none());
             running.journal().ask_for_checkpoint();
         }
-        let end = Instant::now() + WAIT;
-        while running.journal().checkpoint().is_none() {
-            assert!(Instant::now() < end, "no checkpoint: {name}");
-            std::thread::yield_now();
-        }
-        running.close().unwrap();
+        let journal = running.journal().clone();
+        let published = journal.checkpoint_beyond(0, Instant::now() + WAIT).expect(name);
+        assert_eq!(published.head.size, 1);
+        assert!(journal.checkpoint_beyond(1, Instant::now() + Duration::from_millis(2)).is_none());
+        // Whoever waits for the next one is told that there will be none.
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| journal.checkpoint_beyond(1, Instant::now() + WAIT));
+            running.close().unwrap();
+            assert!(waits.join().unwrap().is_none());
+        });
     }
+}
+
+#[test]
+fn others_read_and_verify_the_log_beside_the_process_that_writes_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("ledger");
+    let quick = Settings {
+        checkpoint_after: Duration::from_millis(1),
+        checkpoint_entries: 50,
+        segment_bytes_max: 3000,
+        ..settings()
+    };
+    let running = start(folder(&path), quick);
+    let (verifier, mut verified, mut read) = (key().verifier().unwrap(), 0, 0);
+    let end = Instant::now() + WAIT;
+    for number in 0_u32..1500 {
+        let entry = number.to_be_bytes();
+        let receipt = running.journal().append_by(&entry, Class::Ordinary, Instant::now() + WAIT).unwrap();
+        if number % 50 != 0 {
+            continue;
+        }
+        receipt.wait().unwrap();
+        // As another process would: with the folder and the public key alone.
+        let mut files = LogFiles::new(Arc::new(Folder::read_only(&path).unwrap()));
+        if let Some(note) = files.checkpoint_unverified().unwrap() {
+            let note = SignedNote::parse(&note).unwrap();
+            let checkpoint = Checkpoint::open(&note, ORIGIN, std::slice::from_ref(&verifier)).unwrap();
+            Verification::of(*checkpoint.head()).run(&mut files).unwrap();
+            verified += 1;
+        }
+        let mut entries = files.entries(0, u64::MAX);
+        while let Some((index, entry)) = entries.next_entry().unwrap() {
+            assert_eq!(entry, (index as u32).to_be_bytes());
+            read = index;
+        }
+        assert!(Instant::now() < end, "it takes too long");
+    }
+    assert!(verified > 5 && read > 100, "{verified} {read}");
+    running.close().unwrap();
 }
 
 /// Where the child of the next test keeps its journal.
