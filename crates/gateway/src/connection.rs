@@ -237,10 +237,15 @@ where
         let shared = Arc::clone(&shared);
         // A stream has a task of its own: what ends its connection must end it too.
         async move {
-            tokio::select! {
-                answer = answer => Ok(answer),
-                () = shared.cut.cancelled() => Err(CutOff),
+            let mut answer = tokio::select! {
+                answer = answer => answer,
+                () = shared.cut.cancelled() => return Err(CutOff),
+            };
+            // A proxy has others' requests on the same connection: what one client did must not end it.
+            if shared.gate.snapshot().listen.trusts(peer) {
+                answer.headers_mut().remove(header::CONNECTION);
             }
+            Ok(answer)
         }
     };
     http2::serve(stream, terms, answer, |untold| shared.untold(peer, untold)).await;

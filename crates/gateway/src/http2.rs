@@ -43,7 +43,7 @@ const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// Bytes of one answer that wait for the socket. With all streams open a connection holds a hundred times as much, until
 /// the watch ends it.
-const UNSENT_BYTES_MAX: usize = 64 << 10;
+const UNSENT_BYTES_MAX: usize = 16 << 10;
 /// Requests that a client may take back before we have looked at them.
 const UNSEEN_RESETS_MAX: usize = 20;
 /// Streams that the library resets for what a client sent there, for as long as a connection lives. The watch counts them
@@ -168,7 +168,7 @@ async fn answered<B, E>(
     watching: Arc<Watching>,
 ) -> Result<Response<Flowing<B>>, E> {
     let answer = answering.await?;
-    // The library leaves the field out: HTTP/2 says it with a GOAWAY (RFC 9113 §8.2.2).
+    // The library leaves the field out: HTTP/2 says it with a GOAWAY (RFC 9113 §6.8, §8.2.2).
     if answer.headers().contains_key(header::CONNECTION) {
         watching.closes();
     }

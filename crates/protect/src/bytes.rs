@@ -7,8 +7,8 @@ use crate::OpenError;
 
 /// Bytes of every symmetric key.
 pub(crate) const KEY_BYTES: usize = 32;
-/// Bytes of a nonce; random ones are safe here (RFC 8452 §6 and §9: even a repeated one tells no more than that the same
-/// text was sealed twice).
+/// Bytes of a nonce; random ones are safe here: even a repeated one tells no more than that the same text was sealed twice
+/// (RFC 8452 §9).
 pub(crate) const NONCE_BYTES: usize = NONCE_LEN;
 /// Bytes that sealing adds behind the text.
 pub(crate) const TAG_BYTES: usize = 16;
@@ -16,8 +16,7 @@ pub(crate) const TAG_BYTES: usize = 16;
 /// A symmetric key, overwritten when dropped.
 pub(crate) type Key = Zeroizing<[u8; KEY_BYTES]>;
 
-/// The text under AES-256-GCM-SIV (RFC 8452), with its tag behind it. `None` is for texts beyond the library's bound of
-/// 2^36 bytes.
+/// The text under AES-256-GCM-SIV (RFC 8452), with its tag behind it. `None` is for texts beyond 2^36 bytes (§6).
 pub(crate) fn encrypt(key: &Key, nonce: [u8; NONCE_BYTES], about: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() + TAG_BYTES);
     bytes.extend_from_slice(text);

@@ -3,7 +3,7 @@
 //! A [`RootKey`] (the key-encryption key, KEK) comes from outside and is never stored with what it protects. It wraps
 //! [`DataKey`]s (the data-encryption keys, DEK), each for one [`Purpose`]; a data key seals fields, each bound to the
 //! [`Place`] where it stands. Whoever destroys a wrapped data key has erased all that it sealed, wherever copies are:
-//! that is how one person's data leaves a log that nobody may alter (crypto-shredding, NIST SP 800-88 §2.5).
+//! that is how one person's data leaves a log that nobody may alter (cryptographic erase, NIST SP 800-88 Rev. 1 §2.6).
 //!
 //! Pure by rule: no clock, no file, no socket, and randomness is an argument. Every primitive is the library's. Read next:
 //! [`root`], [`data`], [`sealed`].

@@ -13,14 +13,15 @@ use rustls::{
     CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, RootCertStore,
     SignatureScheme,
 };
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Credentials};
 use crate::client::tls;
 use crate::deadline::WAIT;
+use crate::raw::connect_from;
 
 /// What a client offers. Empty lists mean everything.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +58,17 @@ pub struct Dialer {
 impl Dialer {
     /// Servers must show a certificate of `authority` for `name`.
     pub fn new(authority: &Authority, name: &str, protocol: &str) -> Self {
-        let mut config = tls(Some(&authority.pem()), None);
+        Self::presenting(authority, name, None, protocol)
+    }
+
+    /// The same, with this certificate for a server that asks for one.
+    pub(crate) fn presenting(
+        authority: &Authority,
+        name: &str,
+        certificate: Option<&Credentials>,
+        protocol: &str,
+    ) -> Self {
+        let mut config = tls(Some(&authority.pem()), certificate);
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         Self { connector: TlsConnector::from(Arc::new(config)), name }
@@ -69,11 +80,10 @@ impl Dialer {
         local: impl Into<IpAddr>,
         address: SocketAddr,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::new(local.into(), 0))?;
-        socket.set_nodelay(true)?;
-        let connecting =
-            async { self.connector.connect(self.name.clone(), socket.connect(address).await?).await };
+        let connecting = async {
+            let stream = connect_from(local, address).await?;
+            self.connector.connect(self.name.clone(), stream).await
+        };
         timeout(WAIT, connecting).await?
     }
 }

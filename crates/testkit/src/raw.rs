@@ -49,6 +49,15 @@ impl RawHead {
     }
 }
 
+/// Connects from a certain local address, such as `127.0.0.7`. Small writes go out at once.
+pub(crate) async fn connect_from(local: impl Into<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let local = local.into();
+    let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(true)?;
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(address).await
+}
+
 /// A TCP connection whose bytes the test writes itself.
 #[derive(Debug)]
 pub struct RawConnection {
@@ -66,11 +75,7 @@ impl RawConnection {
 
     /// Connects to `address` from a certain local address, such as `127.0.0.7`.
     pub async fn open_from(local: impl Into<IpAddr>, address: SocketAddr) -> Self {
-        let local = local.into();
-        let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-        let socket = socket.expect("a socket");
-        socket.bind(SocketAddr::new(local, 0)).expect("the local address is ours");
-        Self::around(socket.connect(address).await.expect("the connection is accepted"))
+        Self::around(connect_from(local, address).await.expect("the connection is accepted"))
     }
 
     pub(crate) fn around(stream: TcpStream) -> Self {

@@ -5,17 +5,15 @@
 pub mod stream;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -25,8 +23,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::authority::{Authority, Credentials};
-use crate::client::tls;
 use crate::deadline::WAIT;
+use crate::handshake::Dialer;
+use crate::raw::connect_from;
 
 /// A client's WebSocket.
 #[derive(Debug)]
@@ -70,10 +69,8 @@ impl Websocket {
         certificate: Option<&Credentials>,
         path: &str,
     ) -> Result<Self, StatusCode> {
-        let connector = TlsConnector::from(Arc::new(tls(Some(&authority.pem()), certificate)));
-        let name = ServerName::try_from(host.to_owned()).expect("a host");
-        let stream = TcpStream::connect(address).await.expect("the gate listens");
-        let stream = timeout(WAIT, connector.connect(name, stream)).await.expect("in time").expect("TLS");
+        let dialer = Dialer::presenting(authority, host, certificate, "http/1.1");
+        let stream = dialer.open_from(Ipv4Addr::LOCALHOST, address).await.expect("TLS");
         Self::over(Box::new(stream), &format!("{host}:{}", address.port()), path, &[]).await
     }
 
@@ -84,9 +81,7 @@ impl Websocket {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Result<Self, StatusCode> {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind((local, 0).into()).expect("the local address is ours");
-        let stream = socket.connect(address).await.expect("the gate listens");
+        let stream = connect_from(local, address).await.expect("the gate listens");
         Self::over(Box::new(stream), &address.to_string(), path, fields).await
     }
 

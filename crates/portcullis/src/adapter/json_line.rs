@@ -1,4 +1,4 @@
-//! Events as JSON, byte for byte as `serde_json` writes them, for a third of the time.
+//! Events as JSON, byte for byte as `serde_json` writes them, for half of its instructions.
 //!
 //! Every request pays for its event. Most of an event is names that are known beforehand and need no escape, and short
 //! plain texts, which `serde_json` still reads byte by byte. Whatever is not plain is left to it.

@@ -22,9 +22,8 @@ const FROM: [u8; 4] = [127, 7, 7, 7];
 const ATTACKERS: usize = 32;
 /// How long each attack goes on.
 const GOES_ON: Duration = Duration::from_secs(15);
-/// The most that an attack may add, in KiB: a quarter of a mebibyte for each of the thousand requests that one address may
-/// have under way, see `docs/http2.md`.
-const ADDED_KIB_MAX: u64 = 250 << 10;
+/// The most that an attack may add, in KiB: what its connections may hold, see `docs/http2.md`.
+const ADDED_KIB_MAX: u64 = 96 << 10;
 /// The longest that anybody else may wait for one answer, on a machine that the attackers share and whatever else it does.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 const WHOLE: u8 = END_HEADERS | END_STREAM;

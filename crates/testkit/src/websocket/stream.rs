@@ -1,7 +1,6 @@
 //! WebSockets on streams of HTTP/2 connections (RFC 8441), one connection for each.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Version};
@@ -9,17 +8,15 @@ use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::ServerName;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{Duplex, Websocket};
 use crate::authority::{Authority, Credentials};
-use crate::client::tls;
 use crate::deadline::{WAIT, eventually};
+use crate::handshake::Dialer;
+use crate::raw::connect_from;
 
 impl Websocket {
     /// Opens a WebSocket on a stream, in the clear with prior knowledge, from a certain address of this machine; the status
@@ -30,9 +27,7 @@ impl Websocket {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Result<Self, StatusCode> {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind((local, 0).into()).expect("the local address is ours");
-        let stream = socket.connect(address).await.expect("the gate listens");
+        let stream = connect_from(local, address).await.expect("the gate listens");
         Self::on_stream(stream, &format!("http://{address}{path}"), fields).await
     }
 
@@ -45,12 +40,8 @@ impl Websocket {
         certificate: Option<&Credentials>,
         path: &str,
     ) -> Result<Self, StatusCode> {
-        let mut tls = tls(Some(&authority.pem()), certificate);
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let name = ServerName::try_from(host.to_owned()).expect("a host");
-        let stream = TcpStream::connect(address).await.expect("the gate listens");
-        let shaking = TlsConnector::from(Arc::new(tls)).connect(name, stream);
-        let stream = timeout(WAIT, shaking).await.expect("in time").expect("TLS");
+        let dialer = Dialer::presenting(authority, host, certificate, "h2");
+        let stream = dialer.open_from(Ipv4Addr::LOCALHOST, address).await.expect("TLS");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         Self::on_stream(stream, &format!("https://{host}:{}{path}", address.port()), &[]).await
     }

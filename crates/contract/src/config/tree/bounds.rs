@@ -26,7 +26,7 @@ settings! {
         requests_max: usize = 10_000, from 1 to 1_000_000, example 2_000;
         /// Requests under way for each client address (IPv6: each /64), so that one client cannot take all places.
         /// Further ones are answered 429. It takes many: whole offices and mobile networks stand behind one address.
-        requests_per_prefix_max: usize = 1_000, from 1 to 1_000_000, example 200;
+        requests_per_prefix_max: usize = 500, from 1 to 1_000_000, example 200;
         /// Bytes of request line and headers together.
         head_bytes_max: Size = "32KiB", from "1KiB" to "1MiB", example "16KiB";
         /// Header fields in a request.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use portcullis_testkit::h2::frames::{END_HEADERS, END_STREAM, data, headers, kind, reset, window};
 use portcullis_testkit::h2::{Connection, get};
-use portcullis_testkit::{Signal, Speaks, eventually, pattern, pattern_crc32};
+use portcullis_testkit::{Signal, Speaks, Upstream, eventually, pattern, pattern_crc32};
 use serde_json::Value;
 
-use crate::gate::DEADLINE;
+use crate::gate::{DEADLINE, EVERYTHING_PUBLIC, config, start};
 use crate::proxy::{Stand, brief, seen_by_upstream};
 use crate::secure::Secure;
 
@@ -269,4 +269,23 @@ async fn a_ban_asks_the_connection_to_end() {
     }
     assert_eq!(statuses, ["403", "403", "403", "403", "403", "429"]);
     assert_eq!(connection.end().await.brief(), "GOAWAY 0");
+}
+
+#[tokio::test]
+async fn a_ban_leaves_the_connection_of_a_proxy_to_its_other_clients() {
+    let upstream = Upstream::start().await;
+    let listen = "[listen]\nplain_http2 = true\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
+    let gate = start(&config(&upstream, EVERYTHING_PUBLIC).replace("[listen]\n", listen)).await;
+    let mut connection = Connection::open(gate.address("public")).await;
+    let mut statuses = Vec::new();
+    for (client, count) in [("192.0.2.6", 6), ("192.0.2.7", 1)] {
+        let path = if count > 1 { "/?q=1+union+select+null" } else { "/bytes/5" };
+        for _ in 0..count {
+            let fields = [&get(path)[..], &[("x-forwarded-for", client)]].concat();
+            let stream = connection.request(&fields).await;
+            statuses.push(connection.fate(stream).await.brief());
+        }
+    }
+    assert_eq!(statuses, ["403", "403", "403", "403", "403", "429", "200"]);
+    assert!(!connection.settle().await.iter().any(|frame| frame.kind == kind::GO_AWAY));
 }
