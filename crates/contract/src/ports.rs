@@ -3,10 +3,13 @@
 //! An adapter lives in the crate that may touch the outside world; only the binary constructs one.
 
 use std::fmt;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{Monotonic, RequestEvent};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
@@ -38,6 +41,34 @@ pub trait Events: Send + Sync {
 /// An event could not be taken, because its reader is too slow or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventLost;
+
+/// Where what happened is recorded for good. An entry that was taken is written once, and never changed.
+pub trait Audit: Send + Sync {
+    /// Takes an entry without waiting for anything; soon after it is durable. Must not block.
+    fn note(&self, entry: Box<Entry<Personal>>) -> Result<(), EventLost>;
+    /// Resolves once the entry is durable, or will not be. Whoever no longer waits has still handed it over, once the
+    /// future has been polled.
+    fn keep(&self, entry: Box<Entry<Personal>>, urgency: Urgency) -> Keeping<'_>;
+    /// Whether [`Audit::note`] is likely to find room: asked before a request goes on that may not go unrecorded.
+    fn has_room(&self) -> bool;
+}
+
+/// An entry on its way to the disk.
+pub type Keeping<'a> = Pin<Box<dyn Future<Output = Result<(), NotKept>> + Send + 'a>>;
+
+/// Who comes first when room is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Most.
+    Ordinary,
+    /// A request that may not go on without its entry, and its outcome: room is kept for these.
+    Priority,
+}
+
+/// Why an entry is not durable, for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the ledger did not take the entry: {0}")]
+pub struct NotKept(pub Box<str>);
 
 /// What is said on `/readyz`.
 pub trait Readiness: Send + Sync {

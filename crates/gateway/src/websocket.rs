@@ -251,6 +251,7 @@ fn tell(tally: &Tally, story: &mut Story) {
     story.upload().moved(usize::try_from(bytes_in).unwrap_or(usize::MAX), now);
     story.sent(bytes_out);
     story.tellers().metrics.websocket_ended(ending.by());
-    let end = WebsocketEnd { ended_by: ending.by(), close_code: ending.code(), messages_in, messages_out };
+    let end =
+        WebsocketEnd { ended_by: ending.by().into(), close_code: ending.code(), messages_in, messages_out };
     story.websocket_ended(outcome, ending.blame(), &ending.to_string(), end);
 }

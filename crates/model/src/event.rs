@@ -1,12 +1,13 @@
 //! What is recorded of a request: one event, version 1, as a JSON line.
 //!
 //! The path is recorded without its query and no header value is recorded at all, because both carry secrets.
-//! The journal's issue gives events their final, sealed form; until then this is the log's form.
+//! This is the form of the log on standard error; what is kept for good is an [`crate::audit::Entry`].
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{ApplicationName, Blame, RequestId, RouteName, Stage};
 
@@ -43,7 +44,7 @@ impl Outcome {
 }
 
 /// What a stage said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The request went on.
@@ -57,14 +58,15 @@ pub enum Verdict {
 }
 
 /// One stage's decision within a request's event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The stage that decided.
     pub stage: Stage,
     /// What it said.
     pub verdict: Verdict,
     /// Why, for the operator; never shown to the client.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub detail: Box<str>,
 }
 
@@ -136,12 +138,13 @@ pub struct RequestEvent {
 }
 
 /// How a WebSocket ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WebsocketEnd {
     /// Who ended it: `client`, `upstream` or `gate`.
-    pub ended_by: &'static str,
+    pub ended_by: Cow<'static, str>,
     /// The code of the first Close, whoever sent it; absent when there was none, or none in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_code: Option<u16>,
     /// Messages that the client sent.
     pub messages_in: u64,

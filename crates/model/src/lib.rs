@@ -1,8 +1,9 @@
 //! The words that all parts of Portcullis share: names, permissions, principals, stages, time, events.
 //!
 //! This crate holds no decisions, no I/O and no clock. Read next: [`stage`] for the list of stages that every
-//! request walks through, [`event`] for what is recorded of it.
+//! request walks through, [`event`] for what is logged of it and [`audit`] for what is recorded for good.
 
+pub mod audit;
 pub mod event;
 pub mod name;
 pub mod permission;

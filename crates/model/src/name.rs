@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 /// Longest name accepted, in bytes: names become metric labels and log fields.
@@ -67,6 +67,12 @@ macro_rules! name {
             }
         }
 
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -121,6 +127,12 @@ impl RequestId {
         text
     }
 
+    /// Reads what [`Self::to_hex`] has written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        u128::from_str_radix(text, 16).ok().filter(|_| is_hex).map(Self)
+    }
+
     /// The id's last 64 bits, all of them random.
     pub fn tail(self) -> u64 {
         self.0 as u64
@@ -142,6 +154,13 @@ impl fmt::Debug for RequestId {
 impl Serialize for RequestId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(std::str::from_utf8(&self.to_hex()).unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("an id has 32 lower-case hexadecimal digits"))
     }
 }
 
@@ -171,5 +190,9 @@ mod tests {
         let id = RequestId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
         assert_eq!(id.to_string(), "0123456789abcdef0011223344556677");
         assert_eq!(id.tail(), 0x0011_2233_4455_6677);
+        assert_eq!(RequestId::parse("0123456789abcdef0011223344556677"), Some(id));
+        for no_id in ["", "+123456789abcdef0011223344556677", "0123456789ABCDEF0011223344556677"] {
+            assert_eq!(RequestId::parse(no_id), None);
+        }
     }
 }

@@ -1,0 +1,346 @@
+//! What is recorded for good: an entry of the ledger, version 1. An immutable log cannot be mended later, so this form is final:
+//! a field is never renamed or given another meaning, and a new one raises the version.
+//!
+//! On the wire an entry is one JSON object, UTF-8, without line breaks, its fields in the order below, absent ones left out, and at
+//! most 65,535 bytes long. What tells of a person stands in `personal`, and there it is sealed: base64url without padding
+//! (RFC 4648 §5) of a sealed field, which begins with the id of the key that opens it. Opened, it is [`Personal`].
+//!
+//! The log of requests on standard error ([`crate::event`]) is another thing: it is for people who watch, and is not kept.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{ApplicationName, Blame, Decision, RequestId, RouteName, Stage, WebsocketEnd};
+
+/// The version of the wire form.
+pub const ENTRY_VERSION: u32 = 1;
+/// Longest entry, in bytes: its length stands in two bytes before it (c2sp.org/tlog-tiles).
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+
+/// An entry: sealed on the wire, open in the hands of those who may read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    bound(serialize = "P: Part + Serialize", deserialize = "P: Default + Deserialize<'de>")
+)]
+pub struct Entry<P> {
+    /// The version, [`ENTRY_VERSION`].
+    pub v: u32,
+    /// This entry's own id, of the form of a request's.
+    pub id: RequestId,
+    /// When it happened, UTC (RFC 3339). For a request: when its head had been read.
+    pub time: Timestamp,
+    /// The kind.
+    pub kind: Kind,
+    /// What was done: one of [`action`].
+    pub action: Cow<'static, str>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The application that it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationName>,
+    /// The route that it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteName>,
+    /// The request, when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestFacts>,
+    /// Further words that tell of nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<str>>,
+    /// The setting that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// For how many of its kind this entry stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregate: Option<Aggregate>,
+    /// Where a search for requests without an outcome may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    /// What was too long and is not whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<Cut>,
+    /// What tells of a person.
+    #[serde(default, skip_serializing_if = "Part::is_absent")]
+    pub personal: P,
+}
+
+/// What an entry does, as the words of its `action`. A request's refusal is a `request` too; `outcome` tells them apart.
+pub mod action {
+    /// A request came, and this is how it went.
+    pub const REQUEST: &str = "request";
+    /// A connection did not become a request.
+    pub const CONNECTION: &str = "connection";
+    /// Several anonymous requests were refused for the same reason.
+    pub const REFUSALS: &str = "refusals";
+    /// The node began, in front of a log that was opened.
+    pub const NODE_START: &str = "node.start";
+    /// The node ended in order.
+    pub const NODE_STOP: &str = "node.stop";
+    /// What a crash had left was put in order.
+    pub const JOURNAL_REPAIR: &str = "journal.repair";
+    /// A request was on its way when the node crashed.
+    pub const OUTCOME_UNKNOWN: &str = "request.outcome_unknown";
+    /// Entries found no room and are lost.
+    pub const ENTRIES_LOST: &str = "audit.lost";
+    /// Where a search for requests without an outcome may begin.
+    pub const MARK: &str = "audit.mark";
+    /// Somebody read the ledger's personal fields.
+    pub const LEDGER_READ: &str = "audit.read";
+    /// The configuration was changed, or was to be.
+    pub const CONFIG_RELOAD: &str = "config.reload";
+    /// A subject's key was destroyed, and so everything that it sealed.
+    pub const SUBJECT_ERASE: &str = "subject.erase";
+    /// Keys of past days were destroyed, and so everything that they sealed.
+    pub const DAYS_ERASE: &str = "days.erase";
+}
+
+/// Whether there is anything in a part of an entry.
+pub trait Part {
+    /// There is nothing, and the field is left out.
+    fn is_absent(&self) -> bool;
+}
+
+/// What tells of a person, as the ledger has it: base64url of the sealed [`Personal`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealedPersonal(pub Option<Box<str>>);
+
+impl Part for SealedPersonal {
+    fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// What tells of a person, or was chosen by one: a path may hold a name, a reason may quote a header.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Personal {
+    /// Who asked; absent for an anonymous client. Whoever it is, their key seals all of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Box<str>>,
+    /// The session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Box<str>>,
+    /// From which address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
+    /// The host that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Box<str>>,
+    /// The path that was asked for, without its query: the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Box<str>>,
+    /// The client's own id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_request_id: Option<Box<str>>,
+    /// The trace that the request belongs to (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Box<str>>,
+    /// Why it was refused or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+    /// What the stages said, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
+    /// What was too long and is not whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<Cut>,
+}
+
+impl Part for Personal {
+    fn is_absent(&self) -> bool {
+        let Self {
+            principal,
+            session,
+            client,
+            host,
+            path,
+            client_request_id,
+            trace_id,
+            reason,
+            decisions,
+            cut,
+        } = self;
+        let texts = [principal, session, host, path, client_request_id, trace_id, reason];
+        client.is_none() && texts.iter().all(|text| text.is_none()) && decisions.is_empty() && cut.is_empty()
+    }
+}
+
+/// The kinds of events. A request has exactly one, which says what is most worth knowing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody presented a credential that was not good.
+    AuthenticationAttempt,
+    /// An anonymous request.
+    ApiRequest,
+    /// Something that concerns security and is nobody's request.
+    SecurityEvent,
+    /// The configuration was changed, or was to be.
+    ConfigurationChange,
+    /// Somebody did something in Portcullis itself.
+    UserAction,
+    /// The node did something by itself, or something befell it.
+    SystemEvent,
+    /// Data about people was read.
+    DataAccess,
+    /// Somebody tried to log in.
+    LoginAttempt,
+    /// A request on behalf of a principal.
+    ApiAccess,
+    /// A request that was refused because it broke a rule.
+    SecurityViolation,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 10] = [
+        Kind::AuthenticationAttempt,
+        Kind::ApiRequest,
+        Kind::SecurityEvent,
+        Kind::ConfigurationChange,
+        Kind::UserAction,
+        Kind::SystemEvent,
+        Kind::DataAccess,
+        Kind::LoginAttempt,
+        Kind::ApiAccess,
+        Kind::SecurityViolation,
+    ];
+}
+
+/// How much an entry matters to those who watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// As it should be.
+    Info,
+    /// Worth counting.
+    Low,
+    /// Worth a look.
+    Medium,
+    /// Somebody should act today.
+    High,
+    /// Somebody should act now.
+    Critical,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done. A request: answered with a status below 400.
+    Success,
+    /// It was not done. A request: let through, and answered with a status of 400 or above.
+    Failure,
+    /// The gate refused it.
+    Refused,
+    /// The gate or the upstream broke.
+    Error,
+    /// The client went away first.
+    Aborted,
+    /// It is about to be done, and the entry says so before.
+    Intended,
+    /// The node crashed while it was done: nobody knows.
+    Unknown,
+}
+
+/// When a request's entry was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Before the upstream saw the request (`audit = "before"`). A second entry tells how it ended.
+    Intent,
+    /// Before the head of the answer left (`audit = "answer"` or `"before"`): whether the whole answer reached the client is
+    /// not said, and bytes and duration are those up to there.
+    Answer,
+    /// When all was over.
+    End,
+}
+
+/// A request, as far as it tells of nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestFacts {
+    /// Our id of the request.
+    pub id: RequestId,
+    /// When the entry was made.
+    pub told: Told,
+    /// What was spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Cow<'static, str>>,
+    /// The method.
+    pub method: Box<str>,
+    /// The status that the client is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The stage at which it ended, or is.
+    pub stage: Stage,
+    /// Whose fault it was, when it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
+    /// Body bytes received from the client.
+    pub bytes_in: u64,
+    /// Body bytes handed to the client's connection.
+    pub bytes_out: u64,
+    /// From the head's arrival on, in microseconds.
+    pub duration_us: u64,
+    /// From asking the upstream to its answer's head, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_us: Option<u64>,
+    /// How the WebSocket ended that the request opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebsocketEnd>,
+}
+
+/// A setting that was changed. Secrets and names of people are not shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Its name, as `config show` has it.
+    pub setting: Box<str>,
+    /// What it was; absent when it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Box<str>>,
+    /// What it is; absent when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Box<str>>,
+}
+
+/// Entries that were counted instead of written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregate {
+    /// How many.
+    pub count: u64,
+    /// When the first happened.
+    pub first: Timestamp,
+    /// When the last happened.
+    pub last: Timestamp,
+}
+
+/// No request that began before this place in the log is without its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The index of the oldest intent whose outcome was not there yet; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_since: Option<u64>,
+}
+
+/// A text that was too long: its beginning is there, and this tells what the whole was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// The field.
+    pub field: Box<str>,
+    /// The whole text's length.
+    pub bytes: u64,
+    /// The whole text's SHA-256, in hex.
+    pub sha256: Box<str>,
+}
