@@ -300,7 +300,7 @@ mod tests {
             duration_us: u64::MAX,
             upstream_us: some.then_some(number),
             websocket: some.then_some(WebsocketEnd {
-                ended_by: "gate",
+                ended_by: "gate".into(),
                 close_code: Some(1000),
                 messages_in: 0,
                 messages_out: number,
