@@ -3,7 +3,9 @@
 //!
 //! On the wire an entry is one JSON object, UTF-8, without line breaks, its fields in the order below, absent ones left out, and at
 //! most 65,535 bytes long. What tells of a person stands in `personal`, and there it is sealed: base64url without padding
-//! (RFC 4648 §5) of a sealed field, which begins with the id of the key that opens it. Opened, it is [`Personal`].
+//! (RFC 4648 §5) of a sealed field, which begins with the id of the key that opens it. Opened, it is [`Personal`]. What tells
+//! of another person than who acted stands in `about`, sealed by that person's key: either can be erased without the other.
+//! Nothing else in an entry may be words that a client chose: they could name somebody, and would stay for good.
 //!
 //! The log of requests on standard error ([`crate::event`]) is another thing: it is for people who watch, and is not kept.
 
@@ -11,7 +13,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ApplicationName, Blame, Decision, RequestId, RouteName, Stage, WebsocketEnd};
 
@@ -27,7 +29,8 @@ pub const ENTRY_BYTES_MAX: usize = 65_535;
     bound(serialize = "P: Part + Serialize", deserialize = "P: Default + Deserialize<'de>")
 )]
 pub struct Entry<P> {
-    /// The version, [`ENTRY_VERSION`].
+    /// The version, [`ENTRY_VERSION`]; no other is read.
+    #[serde(deserialize_with = "version")]
     pub v: u32,
     /// This entry's own id, of the form of a request's.
     pub id: RequestId,
@@ -68,6 +71,74 @@ pub struct Entry<P> {
     /// What tells of a person.
     #[serde(default, skip_serializing_if = "Part::is_absent")]
     pub personal: P,
+    /// What tells of another person, to whom it was done: the `principal` in it, whose key seals it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Box<P>>,
+}
+
+impl<P: Default> Entry<P> {
+    /// An entry with nothing but what every entry has.
+    pub fn new(
+        id: RequestId,
+        time: Timestamp,
+        kind: Kind,
+        action: &'static str,
+        severity: Severity,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            v: ENTRY_VERSION,
+            id,
+            time,
+            kind,
+            action: Cow::Borrowed(action),
+            severity,
+            outcome,
+            application: None,
+            route: None,
+            request: None,
+            details: None,
+            change: None,
+            aggregate: None,
+            mark: None,
+            cut: Vec::new(),
+            personal: P::default(),
+            about: None,
+        }
+    }
+}
+
+impl<P> Entry<P> {
+    /// The same entry with its personal parts in another form.
+    pub fn with<Q>(self, personal: Q, about: Option<Box<Q>>) -> Entry<Q> {
+        Entry {
+            v: self.v,
+            id: self.id,
+            time: self.time,
+            kind: self.kind,
+            action: self.action,
+            severity: self.severity,
+            outcome: self.outcome,
+            application: self.application,
+            route: self.route,
+            request: self.request,
+            details: self.details,
+            change: self.change,
+            aggregate: self.aggregate,
+            mark: self.mark,
+            cut: self.cut,
+            personal,
+            about,
+        }
+    }
+}
+
+/// Reads the version. Later ones are other forms, and a reader that guessed would tell half of them.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        ENTRY_VERSION => Ok(ENTRY_VERSION),
+        other => Err(de::Error::custom(format_args!("entries of version {other} are not known here"))),
+    }
 }
 
 /// What an entry does, as the words of its `action`. A request's refusal is a `request` too; `outcome` tells them apart.
@@ -76,7 +147,7 @@ pub mod action {
     pub const REQUEST: &str = "request";
     /// A connection did not become a request.
     pub const CONNECTION: &str = "connection";
-    /// Several anonymous requests were refused for the same reason.
+    /// Several anonymous requests were refused, or connections ended, for the same reason.
     pub const REFUSALS: &str = "refusals";
     /// The node began, in front of a log that was opened.
     pub const NODE_START: &str = "node.start";
@@ -107,9 +178,16 @@ pub trait Part {
 }
 
 /// What tells of a person, as the ledger has it: base64url of the sealed [`Personal`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct SealedPersonal(pub Option<Box<str>>);
+
+impl<'de> Deserialize<'de> for SealedPersonal {
+    /// What is there is a text: nothing is written by leaving the field out.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<str>::deserialize(deserializer).map(|text| Self(Some(text)))
+    }
+}
 
 impl Part for SealedPersonal {
     fn is_absent(&self) -> bool {
@@ -124,10 +202,11 @@ pub struct Personal {
     /// Who asked; absent for an anonymous client. Whoever it is, their key seals all of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Box<str>>,
-    /// The session.
+    /// The session's public name; never what proves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Box<str>>,
-    /// From which address.
+    /// From which address. In an entry with `aggregate`, the first address of the prefix that is counted: a /32 of IPv4, a
+    /// /64 of IPv6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
     /// The host that was asked for.
@@ -136,6 +215,12 @@ pub struct Personal {
     /// The path that was asked for, without its query: the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Box<str>>,
+    /// The method, when it is no registered one: a client can choose any word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Box<str>>,
+    /// What was acted on, when it is no path: a role, a file, a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Box<str>>,
     /// The client's own id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_request_id: Option<Box<str>>,
@@ -161,13 +246,15 @@ impl Part for Personal {
             client,
             host,
             path,
+            method,
+            resource,
             client_request_id,
             trace_id,
             reason,
             decisions,
             cut,
         } = self;
-        let texts = [principal, session, host, path, client_request_id, trace_id, reason];
+        let texts = [principal, session, host, path, method, resource, client_request_id, trace_id, reason];
         client.is_none() && texts.iter().all(|text| text.is_none()) && decisions.is_empty() && cut.is_empty()
     }
 }
@@ -261,7 +348,12 @@ pub enum Told {
     Answer,
     /// When all was over.
     End,
+    /// By the node itself, because the request's own last entry is not there: after a crash, or when it found no room.
+    Recovered,
 }
+
+/// What stands in the clear for a method that is not registered.
+pub const OTHER_METHOD: &str = "other";
 
 /// A request, as far as it tells of nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,7 +366,7 @@ pub struct RequestFacts {
     /// What was spoken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Cow<'static, str>>,
-    /// The method.
+    /// The method, when it is a registered one; else [`OTHER_METHOD`], and `personal` has it.
     pub method: Box<str>,
     /// The status that the client is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -322,18 +414,24 @@ pub struct Aggregate {
     pub first: Timestamp,
     /// When the last happened.
     pub last: Timestamp,
+    /// The stage at which they ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// The status that the clients were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
 }
 
-/// No request that began before this place in the log is without its outcome.
+/// Where to begin looking for intents without an outcome: an earlier one has its outcome before this entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
-    /// The index of the oldest intent whose outcome was not there yet; absent when there was none.
+    /// No intent whose outcome was not there yet has a lower index; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_since: Option<u64>,
 }
 
-/// A text that was too long: its beginning is there, and this tells what the whole was.
+/// A text that was too long: its beginning is there, and this tells what the whole was. A list's whole is its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
