@@ -7,6 +7,7 @@
 mod acme;
 mod address;
 mod application;
+mod audit;
 mod bounds;
 mod callers;
 mod certificate;

@@ -4,6 +4,7 @@
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
 mod acme;
+mod audit;
 mod cors;
 mod headers;
 mod https;
@@ -25,6 +26,7 @@ use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
+pub use audit::{Audit, AuditMode, SecretSource, Store, WhenFull};
 pub use cors::{Cors, CorsOrigins};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;
@@ -45,6 +47,12 @@ pub struct Snapshot {
     pub state_directory: PathBuf,
     /// How the log is written.
     pub log: LogForm,
+    /// The ledger.
+    pub audit: Audit,
+    /// Where the key is that opens all that is sealed at rest.
+    pub root_key: SecretSource,
+    /// The database.
+    pub store: Store,
     /// What one connection or request may cost the node.
     pub bounds: Bounds,
     /// Limit per address prefix before routing.
@@ -399,6 +407,8 @@ pub struct Route {
     pub client_authority: Option<Arc<ClientAuthority>>,
     /// Its limits.
     pub limits: Vec<RouteLimit>,
+    /// What its requests leave in the ledger.
+    pub audit: AuditMode,
     /// How much its requests matter when the node is full.
     pub priority: Priority,
     /// How its requests are inspected.

@@ -85,6 +85,11 @@ fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str
         ("listen.plain_address", now.listen.plain_address == next.listen.plain_address),
         ("ops.address", address(now) == address(next)),
         ("state.directory", now.state_directory == next.state_directory),
+        ("audit.origin", now.audit.origin == next.audit.origin),
+        ("audit.checkpoints", now.audit.checkpoints == next.audit.checkpoints),
+        ("audit.anonymous_kept", now.audit.anonymous_kept == next.audit.anonymous_kept),
+        ("root_key", now.root_key == next.root_key),
+        ("store", now.store == next.store),
         ("log.form", now.log == next.log),
     ];
     fixed.into_iter().find(|(_, same)| !same).map(|(setting, _)| setting)

@@ -6,8 +6,8 @@ use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
 use crate::snapshot::{
-    Challenge, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol, ProxyProtocol,
-    RouteKind, TlsVersion, UpstreamsOwn,
+    AuditMode, Challenge, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol,
+    ProxyProtocol, RouteKind, TlsVersion, UpstreamsOwn, WhenFull,
 };
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
@@ -101,6 +101,14 @@ choices! {
         Off = "off", Required = "required";
         instead of "optional": "whoever may leave the header out may also forge it; write \"required\", and let \
             only proxies that send it connect"
+    }
+    AuditMode {
+        Off = "off", After = "after", Answer = "answer", Before = "before";
+        instead of "on": "write \"after\", or \"answer\" or \"before\" for requests whose record must be on the disk first"
+    }
+    WhenFull {
+        Deny = "deny", Drop = "drop";
+        instead of "block": "nobody waits for room: write \"deny\" to answer 503, or \"drop\" to go on without a record"
     }
     RouteKind { Api = "api", Page = "page" }
     Priority { High = "high", Normal = "normal", Low = "low" }

@@ -19,7 +19,7 @@ use super::kind::List;
 use super::table::Setting;
 use super::tls;
 use super::tree::{self, Config};
-use super::{application, keys};
+use super::{application, audit, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
 use crate::snapshot::{Flood, Listen, OpsListen, ProxyProtocol, Snapshot};
@@ -34,6 +34,9 @@ pub(crate) fn snapshot(
     let certificates = Certificates::new(surroundings, now);
     let listen = listen(config, &certificates, problems);
     let ops = ops(config, problems);
+    let ledger = audit::audit(config, surroundings, problems);
+    let root_key = audit::root_key(config, surroundings, problems);
+    let store = audit::store(config, surroundings, problems);
     let bounds = super::bounds::bounds(config, problems);
     let exempt =
         networks(&config.ban.value()?.exempt, "everyone would be exempt from bans and limits", problems);
@@ -46,6 +49,9 @@ pub(crate) fn snapshot(
         ops,
         state_directory: surroundings.resolve(config.state.value()?.directory.value()?),
         log: *config.log.value()?.form.value()?,
+        audit: ledger?,
+        root_key: root_key?,
+        store: store?,
         bounds: bounds?,
         flood: flood(config.flood.value()?)?,
         ban: ban(config.ban.value()?)?,

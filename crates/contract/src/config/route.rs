@@ -93,6 +93,7 @@ impl<'c> Routes<'c> {
             limits: limits?,
             inspection: inspection?,
             security_headers: Arc::new(headers?),
+            audit: *route.audit.value()?,
             priority: *route.priority.value()?,
             websocket: websocket?,
             cors: cors?,

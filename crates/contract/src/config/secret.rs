@@ -15,6 +15,9 @@ use super::word::path;
 use crate::diagnostic::{Excerpt, Place, Problem, Problems, quoted};
 use crate::ports::Surroundings;
 
+/// What the text of a root key begins with.
+const ROOT_KEY_PREFIX: &str = "portcullis-root-key-";
+
 /// The environment variable that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretVariable(String);
@@ -22,6 +25,13 @@ pub(crate) struct SecretVariable(String);
 /// The file that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretFile(PathBuf);
+
+impl SecretVariable {
+    /// The variable as it is named, without `env:`.
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+}
 
 impl SecretFile {
     /// The file as it is named.
@@ -38,8 +48,8 @@ impl Text for SecretVariable {
     fn parse(text: &str) -> Result<Self, Wrong> {
         let Some(name) = text.strip_prefix("env:") else {
             let message = "a secret must not stand in the configuration, where backups and colleagues see it";
-            let help = "put it into a file with mode 0600 and name that in the setting that ends in `_file`, \
-                        or write \"env:VARIABLE\"";
+            let help = "put it into a file with mode 0600 and name that in the setting beside this one that \
+                        takes a file, or write \"env:VARIABLE\"";
             return Err(Wrong::new(message).help(help));
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -64,6 +74,12 @@ impl Text for SecretFile {
     const LIKE: &'static str = "\"state/api-key-hash.key\"";
 
     fn parse(text: &str) -> Result<Self, Wrong> {
+        if text.contains("://") || text.starts_with(ROOT_KEY_PREFIX) {
+            let message = "this is a secret itself, which must not stand in the configuration";
+            return Err(Wrong::new(message)
+                .help("put it into a file with mode 0600 and name that")
+                .hide_line());
+        }
         path(text, Self::NAME, Self::LIKE).map(Self)
     }
 

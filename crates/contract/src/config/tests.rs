@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole: what compiles, what is generated, and what never happens.
 
 mod acme;
+mod audit;
 mod certificates;
 mod generated;
 mod mistakes;
@@ -240,6 +241,15 @@ fn a_secret_is_never_printed() {
         format!("api_keys = \"{literal}\"\n"),
         format!("hash_key = \"{literal}\"\n"),
         mistakes::GOOD.replace("http://127.0.0.1:3000", &format!("http://u:{literal}@127.0.0.1")),
+        mistakes::GOOD.replace("[ops]", &format!("[root_key]\nvariable = \"{literal}\"\n[ops]")),
+        mistakes::GOOD
+            .replace("[ops]", &format!("[root_key]\nkey = \"portcullis-root-key-1:{literal}\"\n[ops]")),
+        mistakes::GOOD
+            .replace("[ops]", &format!("[root_key]\nfile = \"portcullis-root-key-1:{literal}\"\n[ops]")),
+        mistakes::GOOD
+            .replace("[ops]", &format!("[store]\nurl_file = \"postgres://u:{literal}@db/x\"\n[ops]")),
+        mistakes::GOOD
+            .replace("[ops]", &format!("[store]\nurl_variable = \"postgres://u:{literal}@db/x\"\n[ops]")),
     ];
     for text in texts {
         let mut printed = String::new();

@@ -5,6 +5,7 @@
 //! `application.rs`, `route.rs`.
 
 mod acme;
+mod audit;
 mod bounds;
 mod cors;
 mod headers;
@@ -35,10 +36,11 @@ use super::word::{AuthorityName, DroppedHeader, KeyHeader, LimitName, Owner, Sen
 use crate::diagnostic::Problems;
 use crate::path::PathPattern;
 use crate::snapshot::{
-    ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol, ProxyProtocol,
-    RouteKind,
+    AuditMode, ForwardedBy, HostPattern, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol,
+    ProxyProtocol, RouteKind,
 };
 pub(crate) use acme::{Acme, ExternalAccount};
+pub(crate) use audit::{Audit, RootKey, Store};
 pub(crate) use bounds::Bounds;
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;
@@ -56,6 +58,12 @@ settings! {
         state: State = {};
         /// How the log is written.
         log: Log = {};
+        /// What is recorded for good.
+        audit: Audit = {};
+        /// The key that opens all that is sealed at rest.
+        root_key: RootKey = {};
+        /// The database.
+        store: Store = {};
         /// What one connection or request may cost the node.
         bounds: Bounds = {};
         /// The limit for each client address before any other decision.
@@ -78,7 +86,6 @@ settings! {
         "forward_auth" => "for now, Portcullis is a reverse proxy: requests go through it",
         "service" => "for now, only requests that come in are guarded",
         "admin" => "for now, this file is where Portcullis is administered",
-        "ledger" => "for now, the log on standard error is the record",
     }
 }
 
@@ -401,13 +408,20 @@ settings! {
         inspection: Inspection = {};
         /// What its security headers are, where that is not what the application says.
         security_headers: RouteSecurityHeaders = optional;
+        /// What its requests leave in the ledger, refusals too, and what waits for it. `off`: nothing. `after`: one entry
+        /// once the request is over; nobody waits, and if the machine fails, entries of its last moments can be lost.
+        /// `answer`: the answer leaves only once its entry is safe on the disk, so whatever a client was told is recorded.
+        /// That costs one wait for the disk; if the disk takes nothing, the client is answered 503, although the
+        /// application has done what it was asked. `before`: besides, the application is asked only once an entry of the
+        /// intent is safe on the disk, so nothing is done that is not recorded: it costs a second wait, and if the disk
+        /// takes nothing, nothing is done.
+        audit: AuditMode = "after", example "before";
         /// Whether and how it takes WebSockets.
         websocket: Websocket = optional;
         /// Which pages of other origins may call. It takes the place of the application's whole section.
         cors: Cors = optional;
     }
     later {
-        "audit" => "for now, the log on standard error is the record",
         "schema*" => "for now, the application checks the form of its requests",
     }
 }

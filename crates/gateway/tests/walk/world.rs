@@ -17,9 +17,9 @@ use portcullis_contract::Snapshot;
 use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
-    Application, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen, LogForm, Mode,
-    Modes, OnError, OverLimit, PlainHttp, Priority, Protocol, ProxyProtocol, Route, RouteKind,
-    SecurityHeaders, Texts, Upstream as UpstreamRule, UpstreamsOwn,
+    Application, Audit, AuditMode, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen,
+    LogForm, Mode, Modes, OnError, OverLimit, PlainHttp, Priority, Protocol, ProxyProtocol, Route, RouteKind,
+    SecretSource, SecurityHeaders, Store, Texts, Upstream as UpstreamRule, UpstreamsOwn, WhenFull,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
@@ -171,24 +171,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         always: Vec::new(),
         strict_transport_security: None,
     });
-    let route = Route {
-        name: RouteName::parse("all").unwrap(),
-        path: PathPattern::parse("/*").unwrap(),
-        methods: Vec::new(),
-        kind: RouteKind::Api,
-        priority: Priority::Normal,
-        demand: Demand::Public,
-        client_authority: None,
-        limits: Vec::new(),
-        inspection: Inspection { body_bytes_max: 65_536, over_limit: OverLimit::Deny, on_error },
-        websocket: None,
-        security_headers: Arc::clone(&security_headers),
-        cors: None,
-        body_bytes_max: 1 << 20,
-        response_timeout: second * 30,
-        idle_timeout: None,
-        bidirectional: false,
-    };
+    let route = route(on_error, Arc::clone(&security_headers));
     let application = Application {
         name: ApplicationName::parse("test").unwrap(),
         hosts: vec![HostPattern::Any],
@@ -225,12 +208,47 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         ops: None,
         state_directory: PathBuf::from("state"),
         log: LogForm::Json,
+        audit: ledger(),
+        root_key: SecretSource::File(PathBuf::from("root.key")),
+        store: Store::Sqlite,
         bounds: bounds(),
         flood: Flood { mode: Mode::Off, rate: Rate { requests: one, window: second, burst: one } },
         ban: BanRule { hits: NonZeroU32::new(5).unwrap(), window: second * 600, duration: second * 300 },
         exempt: Vec::new(),
         applications: vec![Arc::new(application)],
         keys: KeyRing::default(),
+    }
+}
+
+fn route(on_error: OnError, security_headers: Arc<SecurityHeaders>) -> Route {
+    let second = Duration::from_secs(1);
+    Route {
+        name: RouteName::parse("all").unwrap(),
+        path: PathPattern::parse("/*").unwrap(),
+        methods: Vec::new(),
+        kind: RouteKind::Api,
+        audit: AuditMode::After,
+        priority: Priority::Normal,
+        demand: Demand::Public,
+        client_authority: None,
+        limits: Vec::new(),
+        inspection: Inspection { body_bytes_max: 65_536, over_limit: OverLimit::Deny, on_error },
+        websocket: None,
+        security_headers,
+        cors: None,
+        body_bytes_max: 1 << 20,
+        response_timeout: second * 30,
+        idle_timeout: None,
+        bidirectional: false,
+    }
+}
+
+fn ledger() -> Audit {
+    Audit {
+        when_full: WhenFull::Deny,
+        origin: None,
+        checkpoints: PathBuf::from("checkpoints"),
+        anonymous_kept: Duration::from_secs(86_400),
     }
 }
 

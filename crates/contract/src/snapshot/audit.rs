@@ -1,0 +1,58 @@
+//! What is recorded for good, where it is kept, and where the secrets for that are. The secrets themselves are not here:
+//! the node reads them once, at its start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a route's requests leave in the ledger, and what waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditMode {
+    /// Nothing.
+    Off,
+    /// One entry once the request is over; nothing waits for it.
+    After,
+    /// One entry that is durable before the head of the answer leaves.
+    Answer,
+    /// As `Answer`, and the intent is durable before the upstream sees the request.
+    Before,
+}
+
+/// The ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// What becomes of requests on routes with [`AuditMode::After`] while it takes nothing.
+    pub when_full: WhenFull,
+    /// The name that its checkpoints are signed under; `None` for one that the node makes up.
+    pub origin: Option<Box<str>>,
+    /// The folder that checkpoints are copied into.
+    pub checkpoints: PathBuf,
+    /// How long the keys of days are kept, which seal what tells of anonymous clients.
+    pub anonymous_kept: Duration,
+}
+
+/// What becomes of requests that could only go on unrecorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// 503.
+    Deny,
+    /// They go on, and what is lost is counted.
+    Drop,
+}
+
+/// Where a secret is that only the node itself reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this file.
+    File(PathBuf),
+    /// In this environment variable.
+    Variable(Box<str>),
+}
+
+/// The database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// SQLite, in the state directory.
+    Sqlite,
+    /// PostgreSQL, at the URL that is there.
+    Postgres(SecretSource),
+}
