@@ -123,6 +123,12 @@ pub fn hash_key_file_to_make(raw: &Raw) -> Option<&Path> {
     config.api_keys.value()?.hash_key_file.value().map(SecretFile::path)
 }
 
+/// The folder that the node keeps its state in, as the configuration names it. For commands that only look there: what else
+/// is wrong with the configuration does not concern them.
+pub fn state_directory(raw: &Raw) -> Option<&Path> {
+    raw.config.as_ref()?.state.value()?.directory.value().map(|path| path.as_path())
+}
+
 struct Read {
     raw: Raw,
     problems: Problems,

@@ -1,9 +1,13 @@
 //! What can be typed: one struct per command. The help texts are the command-line reference.
 
+mod audit;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use audit::{AuditCommand, LogPlace, ProofCheck, ProofWanted, Verify};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -38,6 +42,9 @@ pub(crate) enum Command {
     /// Make and hash API keys
     #[command(subcommand)]
     Apikey(ApikeyCommand),
+    /// Verify the ledger and prove its entries, offline
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Look for what is wrong around the gate: upstreams that do not answer, or that answer past it
     Doctor(DoctorArguments),
 }

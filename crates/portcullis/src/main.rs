@@ -4,6 +4,7 @@
 
 mod adapter;
 mod apikey;
+mod audit;
 mod cli;
 mod config;
 mod demo;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Apikey(command) => apikey::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match done {

@@ -41,8 +41,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_ledger::{
-    BuildError, CheckpointError, ConsistencyProof, InclusionProof, LeafHash, ProofError, SignedNote,
-    SignerKey, TileHashes, TileReadError, TlogProof, TreeHead,
+    BuildError, CheckpointError, ConsistencyProof, ProofError, SignedNote, SignerKey, TileHashes,
+    TileReadError, TlogProof, TreeHead,
 };
 use thiserror::Error;
 
@@ -53,6 +53,7 @@ pub use receipt::Receipt;
 pub use running::Running;
 pub use writer::{Writer, Wrote};
 
+use crate::offline::prove;
 use crate::storage::Storage;
 use shared::Shared;
 
@@ -231,6 +232,9 @@ pub enum ProveError {
     /// What was made of the tiles does not hold: they were changed.
     #[error("the tiles do not prove what they should: {0}")]
     Wrong(#[from] ProofError),
+    /// The entry is in no file.
+    #[error("entry {0} is missing")]
+    Missing(u64),
     /// The entry itself cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -344,15 +348,7 @@ impl Journal {
     /// Proves, with the newest checkpoint, that the `index`-th entry is in the log.
     pub fn prove(&self, index: u64) -> Result<TlogProof, ProveError> {
         let published = self.published_beyond(index)?;
-        let mut files = self.files();
-        let leaf = match files.entries(index, index.saturating_add(1)).next_entry()? {
-            Some((_, entry)) => LeafHash::of(entry),
-            None => return Err(ProveError::NotYet(index)),
-        };
-        let mut hashes = TileHashes::new(&mut files, published.head.size);
-        let proof = InclusionProof::build(index, published.head.size, &mut hashes)?;
-        proof.verify(&leaf, &published.head)?;
-        Ok(TlogProof::new(proof, published.note.clone()))
+        Ok(prove(&self.files(), index, &published.head, &published.note)?.0)
     }
 
     /// Proves that the log of `old`, which is remembered, is the beginning of the one of the newest checkpoint.

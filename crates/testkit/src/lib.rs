@@ -24,6 +24,7 @@ pub mod payload;
 pub mod process;
 pub mod raw;
 pub mod recorder;
+pub mod tampering;
 pub mod upstream;
 pub mod websocket;
 
@@ -37,5 +38,6 @@ pub use payload::{Payload, Speaker, conversation, pattern, pattern_crc32};
 pub use process::{Gate, GateBuilder, Line, Memory, Signal, StartFailure};
 pub use raw::{Ending, RawConnection, RawHead, RawServer, RawUpstream};
 pub use recorder::Recorder;
+pub use tampering::{Tampering, WrittenLog};
 pub use upstream::{SeenRequest, Upstream};
 pub use websocket::{Websocket, WebsocketUpstream};

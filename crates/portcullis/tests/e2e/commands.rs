@@ -3,6 +3,7 @@
 //! Each test has a terminal in a folder of its own. Nothing is typed for it that a reader could not type.
 
 mod apikeys;
+mod audit;
 mod configuration;
 mod demo;
 mod doctor;

@@ -24,8 +24,18 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    /// Held while this process may write.
-    _lock: Option<File>,
+    access: Access,
+}
+
+/// What this process may do with a folder.
+#[derive(Debug)]
+enum Access {
+    /// Everything, while it holds the lock.
+    Own { _lock: File },
+    /// Read what its owner alone can have written.
+    Read,
+    /// Read, whoever has written it.
+    Doubt,
 }
 
 /// Why a folder cannot be used.
@@ -106,7 +116,7 @@ impl Folder {
         let said = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         // A full disk must not keep the node from starting: the lock holds, only its holder is not named.
         said.or_else(|why| if super::is_full(&why) { Ok(()) } else { Err(why) }).map_err(io)?;
-        Ok(Self { root: root.to_owned(), _lock: Some(lock) })
+        Ok(Self { root: root.to_owned(), access: Access::Own { _lock: lock } })
     }
 
     /// Only looks into the folder, beside the process that owns it. Whatever would write fails.
@@ -116,7 +126,13 @@ impl Folder {
         let owner =
             if own.is_root() { fs::metadata(root).map_or(0, |found| found.uid()) } else { own.as_raw() };
         check(root, owner)?;
-        Ok(Self { root: root.to_owned(), _lock: None })
+        Ok(Self { root: root.to_owned(), access: Access::Read })
+    }
+
+    /// Only looks into the folder, which may be a copy that anybody has made and can read or change: for those who
+    /// believe nothing that they read.
+    pub fn doubted(root: &Path) -> Self {
+        Self { root: root.to_owned(), access: Access::Doubt }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -124,9 +140,11 @@ impl Folder {
     }
 
     fn writable(&self, name: &str) -> io::Result<PathBuf> {
-        match self._lock {
-            Some(_) => Ok(self.place(name)),
-            None => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder is only read")),
+        match self.access {
+            Access::Own { .. } => Ok(self.place(name)),
+            Access::Read | Access::Doubt => {
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder is only read"))
+            }
         }
     }
 }
@@ -167,7 +185,7 @@ impl Storage for Folder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not an ordinary file"));
         }
         let mode = metadata.mode() & 0o7777;
-        if mode & OTHERS != 0 {
+        if mode & OTHERS != 0 && !matches!(self.access, Access::Doubt) {
             let why = format!("its mode {mode:04o} lets others read it; run `chmod 600` on it");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
@@ -282,6 +300,7 @@ mod tests {
             set_mode(&path.join("f"), mode);
             let said = folder.open("f").map(|_| ()).unwrap_err().to_string();
             assert!(said.contains(&format!("{mode:04o}")), "{said}");
+            assert_eq!(Folder::doubted(&path).open("f").unwrap().length().unwrap(), 0);
         }
         drop(folder);
         for mode in [0o755, 0o710, 0o702] {
@@ -303,16 +322,18 @@ mod tests {
         // Others may look, and no more.
         let looking = Folder::read_only(&path).unwrap();
         assert_eq!(looking.open("f").unwrap().length().unwrap(), 4);
-        let refused = [
-            looking.create_new("g").map(|_| ()),
-            looking.remove("f"),
-            looking.rename("f", "g"),
-            looking.create_folder("a"),
-            looking.remove_folder("a"),
-            looking.sync_folder(""),
-        ];
-        for result in refused {
-            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        for looking in [looking, Folder::doubted(&path)] {
+            let refused = [
+                looking.create_new("g").map(|_| ()),
+                looking.remove("f"),
+                looking.rename("f", "g"),
+                looking.create_folder("a"),
+                looking.remove_folder("a"),
+                looking.sync_folder(""),
+            ];
+            for result in refused {
+                assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            }
         }
         drop(folder);
         Folder::own(&path).unwrap();

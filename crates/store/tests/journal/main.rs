@@ -13,5 +13,6 @@
 mod damage;
 mod room;
 mod simulation;
+mod tampering;
 mod threads;
 mod world;

@@ -13,7 +13,7 @@ const HEAD: &str = "# Commands\n\n\
     Every command ends with one of these exit codes:\n\n\
     | code | means |\n| --- | --- |\n\
     | 0 | fine |\n\
-    | 1 | a finding or a refusal: `doctor` found something to mend, `apikey hash` refused a key |\n\
+    | 1 | a finding or a refusal: `doctor` found something to mend, `apikey hash` refused a key, `audit verify` a log that is not what it was |\n\
     | 2 | wrong usage or a wrong configuration |\n\n\
     Answers go to standard output, mistakes and notes to standard error. Colours are left out in pipes and where\n\
     `NO_COLOR` is set. `PORTCULLIS_CONFIG` names the configuration in place of `--config`, and `PORTCULLIS_LOG` how much\n\
