@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{Monotonic, RequestEvent};
+use portcullis_protect::{BlindIndex, DataKey, RootKeyId, WrappedKey};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
@@ -69,6 +70,30 @@ pub enum Urgency {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the ledger did not take the entry: {0}")]
 pub struct NotKept(pub Box<str>);
+
+/// The root key, wherever it is kept. It wraps data keys and never leaves its keeper, which may be another machine: so
+/// nothing here hands it out.
+pub trait RootKeys: Send + Sync {
+    /// What names the root key that wraps from now on.
+    fn id(&self) -> RootKeyId;
+    /// Wraps a data key, so that it can be stored. May block.
+    fn wrap(&self, key: &DataKey) -> Result<WrappedKey, RootKeyProblem>;
+    /// Opens a data key that was wrapped before. May block.
+    fn unwrap(&self, key: &WrappedKey) -> Result<DataKey, RootKeyProblem>;
+    /// The index by which rows are found whose `column` in `table` is sealed. May block.
+    fn blind_index(&self, table: &str, column: &str) -> Result<BlindIndex, RootKeyProblem>;
+}
+
+/// Why the root key's keeper did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RootKeyProblem {
+    /// The wrapped key is not one of this root key, or was altered.
+    #[error("the data key cannot be opened with this root key: {0}")]
+    Refused(#[from] portcullis_protect::OpenError),
+    /// The keeper cannot be asked, in its words. It is worth trying again.
+    #[error("the keeper of the root key: {0}")]
+    Unavailable(Box<str>),
+}
 
 /// What is said on `/readyz`.
 pub trait Readiness: Send + Sync {

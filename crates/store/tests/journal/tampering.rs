@@ -74,7 +74,9 @@ fn each_entry_is_proved_out_of_the_files_and_what_was_changed_proves_nothing() {
     for index in (0..300).step_by(37) {
         let (proof, entry) = prove(&files, index, head, &note).unwrap();
         assert_eq!(entry, log.entries[index as usize]);
-        proof.check(&portcullis_ledger::LeafHash::of(&entry), key.name().as_str(), &[key.clone()]).unwrap();
+        proof
+            .check(&portcullis_ledger::LeafHash::of(&entry), key.name().as_str(), std::slice::from_ref(&key))
+            .unwrap();
     }
     assert_eq!(
         prove(&files, 300, head, &note).unwrap_err().to_string(),
