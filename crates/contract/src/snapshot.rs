@@ -26,7 +26,7 @@ use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
-pub use audit::{Audit, AuditMode, SecretSource, Store, WhenFull};
+pub use audit::{Audit, AuditMode, SecretSource, Store, Webhook, WhenFull};
 pub use cors::{Cors, CorsOrigins};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;

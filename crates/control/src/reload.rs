@@ -88,6 +88,7 @@ fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str
         ("audit.origin", now.audit.origin == next.audit.origin),
         ("audit.checkpoints", now.audit.checkpoints == next.audit.checkpoints),
         ("audit.anonymous_kept", now.audit.anonymous_kept == next.audit.anonymous_kept),
+        ("audit.webhook", now.audit.webhook == next.audit.webhook),
         ("root_key", now.root_key == next.root_key),
         ("store", now.store == next.store),
         ("log.form", now.log == next.log),

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::Uri;
-use http::uri::Scheme;
 use rustls::RootCertStore;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Value, json};
@@ -21,10 +19,6 @@ use crate::diagnostic::{Problem, Problems, quoted};
 use crate::ports::Surroundings;
 use crate::snapshot::{Acme, Certificate, Challenge, ExternalAccount, HostPattern, Origin};
 
-/// The URL of an authority's directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DirectoryUrl(Box<str>);
-
 /// An e-mail address, as RFC 8555 §7.3 lets an authority have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MailAddress(Box<str>);
@@ -36,38 +30,6 @@ pub(crate) struct DomainName(Box<str>);
 /// The public name of an account elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyId(Box<str>);
-
-impl Text for DirectoryUrl {
-    const NAME: &'static str = "https URL";
-    const LIKE: &'static str = "\"https://acme-v02.api.letsencrypt.org/directory\"";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        // Before anything is quoted: what stands before the `@` may be a password.
-        if text.contains('@') {
-            let wrong = Wrong::new("must not hold a user name or password").hide_line();
-            return Err(wrong.help(format!("write it like {}", Self::LIKE)));
-        }
-        let wrong = || Wrong::new(format!("{} is not an https URL", quoted(text)));
-        let uri: Uri = text.parse().map_err(|_| wrong().help(format!("write it like {}", Self::LIKE)))?;
-        if uri.scheme() == Some(&Scheme::HTTP) {
-            let help = "write `https://…`: whoever sits on the way could otherwise answer for the authority";
-            return Err(wrong().help(help));
-        }
-        let named = uri.host().is_some_and(|host| !host.is_empty()) && !text.contains('#');
-        if uri.scheme() == Some(&Scheme::HTTPS) && named {
-            return Ok(Self(text.into()));
-        }
-        Err(wrong().help(format!("write it like {}", Self::LIKE)))
-    }
-
-    fn text(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^https://[^#@]+$" })
-    }
-}
 
 impl Text for MailAddress {
     const NAME: &'static str = "e-mail address";
@@ -188,7 +150,7 @@ pub(crate) fn compile(
         }
     };
     Some(Some(Arc::new(Acme {
-        directory: acme.directory.value()?.0.clone(),
+        directory: acme.directory.value()?.as_str().into(),
         contacts: acme.contact.value()?.values().map(|address| address.0.clone()).collect(),
         names: names?,
         challenge,

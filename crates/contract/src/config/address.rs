@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::Uri;
+use http::uri::Scheme;
 use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
@@ -337,5 +338,47 @@ impl Text for UrlPath {
 
     fn schema() -> Value {
         json!({ "type": "string", "pattern": "^/[^#]*$" })
+    }
+}
+/// The URL of something on another machine that is asked over HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HttpsUrl(Box<str>);
+
+impl HttpsUrl {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Text for HttpsUrl {
+    const NAME: &'static str = "https URL";
+    const LIKE: &'static str = "\"https://example.com/path\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        // Before anything is quoted: what stands before the `@` may be a password.
+        if text.contains('@') {
+            let wrong = Wrong::new("must not hold a user name or password").hide_line();
+            return Err(wrong.help(format!("write it like {}", Self::LIKE)));
+        }
+        let wrong = || Wrong::new(format!("{} is not an https URL", quoted(text)));
+        let uri: Uri = text.parse().map_err(|_| wrong().help(format!("write it like {}", Self::LIKE)))?;
+        if uri.scheme() == Some(&Scheme::HTTP) {
+            let help =
+                "write `https://…`: whoever sits on the way could otherwise read and change what is said";
+            return Err(wrong().help(help));
+        }
+        let named = uri.host().is_some_and(|host| !host.is_empty()) && !text.contains('#');
+        if uri.scheme() == Some(&Scheme::HTTPS) && named {
+            return Ok(Self(text.into()));
+        }
+        Err(wrong().help(format!("write it like {}", Self::LIKE)))
+    }
+
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "pattern": "^https://[^#@]+$" })
     }
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::certificate::Certificates;
 use super::kind::{Text, Wrong};
 use super::secret::{SecretFile, SecretVariable};
 use super::table::Setting;
-use super::tree::Config;
+use super::tree::{self, Config};
 use crate::diagnostic::{Problem, Problems, quoted};
 use crate::ports::Surroundings;
-use crate::snapshot::{Audit, SecretSource, Store};
+use crate::snapshot::{Audit, SecretSource, Store, Webhook};
 
 /// The root key, below the state directory, when the configuration names no other place.
 const ROOT_KEY_FILE: &str = "root.key";
@@ -50,10 +51,17 @@ impl Text for LedgerOrigin {
 /// Compiles `[audit]`.
 pub(crate) fn audit(
     config: &Config,
+    certificates: &Certificates<'_>,
     surroundings: &dyn Surroundings,
     problems: &mut Problems,
 ) -> Option<Audit> {
     let declared = config.audit.value()?;
+    let webhook = match declared.webhook.value() {
+        None if declared.webhook.is_left_out() => Some(None),
+        section => {
+            section.and_then(|section| webhook(section, certificates, surroundings, problems)).map(Some)
+        }
+    };
     let checkpoints = checkpoints(config, &declared.checkpoints, surroundings, problems);
     Some(Audit {
         when_full: *declared.when_full.value()?,
@@ -63,6 +71,30 @@ pub(crate) fn audit(
         },
         checkpoints: checkpoints?,
         anonymous_kept: *declared.anonymous_kept.value()?,
+        webhook: webhook?,
+    })
+}
+
+/// Where checkpoints are posted.
+fn webhook(
+    declared: &tree::Webhook,
+    certificates: &Certificates<'_>,
+    surroundings: &dyn Surroundings,
+    problems: &mut Problems,
+) -> Option<Webhook> {
+    let (file, variable) = (&declared.secret_file, &declared.secret);
+    let secret = source(file, variable, "the webhook's secret", surroundings, problems);
+    let authorities = match declared.ca_file.written() {
+        Some((file, place)) => certificates.authorities(file, place, problems),
+        None if declared.ca_file.is_left_out() => certificates.of_system(&declared.post_to.place, problems),
+        None => None,
+    };
+    Some(Webhook {
+        url: declared.post_to.value()?.as_str().into(),
+        secret: secret?,
+        authorities: authorities?,
+        networks: declared.networks.value()?.values().copied().collect(),
+        every: *declared.every.value()?,
     })
 }
 

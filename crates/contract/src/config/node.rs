@@ -34,7 +34,7 @@ pub(crate) fn snapshot(
     let certificates = Certificates::new(surroundings, now);
     let listen = listen(config, &certificates, problems);
     let ops = ops(config, problems);
-    let ledger = audit::audit(config, surroundings, problems);
+    let ledger = audit::audit(config, &certificates, surroundings, problems);
     let root_key = audit::root_key(config, surroundings, problems);
     let store = audit::store(config, surroundings, problems);
     let bounds = super::bounds::bounds(config, problems);

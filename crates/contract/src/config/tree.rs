@@ -40,7 +40,7 @@ use crate::snapshot::{
     ProxyProtocol, RouteKind,
 };
 pub(crate) use acme::{Acme, ExternalAccount};
-pub(crate) use audit::{Audit, RootKey, Store};
+pub(crate) use audit::{Audit, RootKey, Store, Webhook};
 pub(crate) use bounds::Bounds;
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;

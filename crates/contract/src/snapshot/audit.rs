@@ -4,6 +4,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use crate::certificate::Authorities;
+
 /// What a route's requests leave in the ledger, and what waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditMode {
@@ -28,6 +32,23 @@ pub struct Audit {
     pub checkpoints: PathBuf,
     /// How long the keys of days are kept, which seal what tells of anonymous clients.
     pub anonymous_kept: Duration,
+    /// Where checkpoints are posted besides.
+    pub webhook: Option<Webhook>,
+}
+
+/// A server that is sent checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where: an https URL.
+    pub url: Box<str>,
+    /// The secret that messages are signed with.
+    pub secret: Option<SecretSource>,
+    /// Who vouches for the server.
+    pub authorities: Authorities,
+    /// Networks that it may be in although they are not public.
+    pub networks: Vec<IpNet>,
+    /// The least time between two messages.
+    pub every: Duration,
 }
 
 /// What becomes of requests that could only go on unrecorded.

@@ -249,6 +249,7 @@ fn ledger() -> Audit {
         origin: None,
         checkpoints: PathBuf::from("checkpoints"),
         anonymous_kept: Duration::from_secs(86_400),
+        webhook: None,
     }
 }
 

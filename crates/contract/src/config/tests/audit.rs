@@ -58,6 +58,16 @@ fn what_is_recorded_and_where() {
             ("public = true", "public = true\naudit = \"bevore\""),
             ("[ops]", "[audit]\nwhen_full = \"block\"\n[ops]"),
             ("[ops]", "[audit]\norigin = \"our ledger\"\n[ops]"),
+            ("[ops]", "[audit.webhook]\n[ops]"),
+            ("[ops]", "[audit.webhook]\npost_to = \"http://witness.example.com/\"\n[ops]"),
+            (
+                "[ops]",
+                "[audit.webhook]\npost_to = \"https://witness.example.com/\"\nca_file = \"none.pem\"\n[ops]",
+            ),
+            (
+                "[ops]",
+                "[audit.webhook]\npost_to = \"https://witness.example.com/\"\nsecret = \"whsec_abc\"\n[ops]",
+            ),
             ("[ops]", "[audit]\norigin = \"a+b\"\n[ops]"),
             ("[ops]", "[audit]\norigin = \"\"\n[ops]"),
             ("[ops]", &long),

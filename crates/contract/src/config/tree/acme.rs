@@ -1,6 +1,7 @@
 //! The settings of certificates that an authority is asked for (RFC 8555).
 
-use super::super::acme::{DirectoryUrl, DomainName, KeyId, MailAddress};
+use super::super::acme::{DomainName, KeyId, MailAddress};
+use super::super::address::HttpsUrl;
 use super::super::certificate::CertificateFile;
 use super::super::kind::{Kind, List, Node, NonEmpty, Shown};
 use super::super::secret::{SecretFile, SecretVariable};
@@ -15,7 +16,7 @@ settings! {
     /// there is none, what `certificates` has is shown, or the node's own.
     struct Acme {
         /// The authority's directory. There is no default, so that nobody orders certificates unasked.
-        directory: DirectoryUrl = required, example "https://acme-v02.api.letsencrypt.org/directory";
+        directory: HttpsUrl = required, example "https://acme-v02.api.letsencrypt.org/directory";
         /// `true` says that you agree to the authority's terms of service, which its directory names.
         terms_agreed: bool = required, example true;
         /// E-mail addresses that the authority may write to.

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::super::address::HttpsUrl;
 use super::super::audit::LedgerOrigin;
-use super::super::kind::{Kind, Node, Shown};
+use super::super::certificate::CertificateFile;
+use super::super::kind::{Kind, List, Node, Shown};
 use super::super::secret::{SecretFile, SecretVariable};
 use super::super::table::{Entry, Fields, Presence, Section, Setting, Shape, Spec, settings};
 use crate::diagnostic::Problems;
@@ -29,6 +33,31 @@ settings! {
         /// For how long it can be read who an anonymous request came from, and what it asked for. Then the key of its day
         /// is destroyed, and the ledger still proves that it happened.
         anonymous_kept: Duration = "30d", from "1d" to "3650d", example "90d";
+        /// Where checkpoints are posted besides.
+        webhook: Webhook = optional;
+    }
+}
+
+settings! {
+    /// A server that is sent each checkpoint, at most one in `every`: whoever runs it can later prove that nothing in the
+    /// ledger was changed or cut off. It gets the signed note as text, by POST, with the headers of Standard Webhooks,
+    /// and answers with a status of 2xx. What it did not take is sent again, less and less often; a newer checkpoint takes
+    /// the place of an older one.
+    struct Webhook {
+        /// Where they are posted.
+        post_to: HttpsUrl = required, example "https://witness.example.com/portcullis";
+        /// The file that holds the secret that both sides know, `whsec_` and base64; only its owner can read it. With it,
+        /// each message is signed by HMAC-SHA256.
+        secret_file: SecretFile = optional, example "witness.secret";
+        /// Instead of `secret_file`: the environment variable that holds the secret.
+        secret: SecretVariable = optional, example "env:WITNESS_SECRET";
+        /// The certificates, in PEM, that vouch for the server. Left out, those that the machine trusts.
+        ca_file: CertificateFile = optional, example "private-ca.pem";
+        /// Networks in which the server may be although they are not public. Without one, a name that leads into a private
+        /// network or to this machine is not connected to.
+        networks: List<IpNet> = [], example ["10.0.0.7/32"];
+        /// The least time between two checkpoints.
+        every: Duration = "1m", from "1s" to "1d", example "10m";
     }
 }
 
