@@ -1,11 +1,11 @@
-//! Who may do what, how often, and what gets an address banned: every judgement of the gate as a plain
+//! Who is there, who may do what, how often, and what gets an address banned: every judgement of the gate as a plain
 //! function.
 //!
 //! Pure by rule: no clock, no randomness, no file, no socket and no runtime is in here. The time and random
 //! bytes are arguments, so every judgement can be repeated in a test. Configuration text is read elsewhere
 //! (`contract`).
 //!
-//! Read next: [`demand`] for the authorization judgement, [`limit`] for how requests are counted, `table` for
+//! Read next: [`token`] for who somebody is, [`demand`] for the authorization judgement, [`limit`] for how requests are counted, `table` for
 //! the fixed memory that limits, suspicion and bans share.
 
 pub mod apikey;
@@ -16,7 +16,9 @@ pub mod forged;
 pub mod limit;
 pub mod origin;
 pub mod patterns;
+pub mod refresh;
 pub mod roles;
 pub mod shed;
 pub mod suspicion;
 mod table;
+pub mod token;
