@@ -62,7 +62,7 @@ soak: ## long tests: hours of traffic in minutes, memory and descriptors watched
 	@if [ -e crates/portcullis/tests/soak/main.rs ]; then PORTCULLIS_SOAK=1 cargo test --locked --profile perf \
 		-p portcullis --test soak -- --nocapture --test-threads=1; \
 	else echo "crates/portcullis/tests/soak is not written yet" >&2; exit 1; fi
-	PORTCULLIS_SOAK=1 cargo test --locked --profile perf -p portcullis-store --test journal -- simulation
+	PORTCULLIS_SOAK=1 cargo test --locked --profile perf -p portcullis-store --test store -- journal::simulation
 
 # Inputs for each target, and the targets.
 RUNS ?= 10000000

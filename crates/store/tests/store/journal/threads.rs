@@ -334,7 +334,7 @@ fn a_process_that_is_killed_at_any_moment_loses_nothing_acknowledged() {
             .args([
                 "--exact",
                 "--nocapture",
-                "threads::a_process_that_is_killed_at_any_moment_loses_nothing_acknowledged",
+                "journal::threads::a_process_that_is_killed_at_any_moment_loses_nothing_acknowledged",
             ])
             .env(CHILD, &path)
             .stdout(Stdio::piped())

@@ -1,0 +1,7 @@
+//! Tables: one suite over both databases, and what each of them promises besides.
+
+mod data_keys;
+mod file;
+mod migrations;
+mod server;
+mod world;
