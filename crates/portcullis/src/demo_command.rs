@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::adapter::FileSurroundings;
 use crate::cli::DemoArguments;
-use crate::init::{HASH_KEY_FILE, make_hash_key, write_new};
+use crate::init::{HASH_KEY_FILE, ROOT_KEY_FILE, keep_root_key, make_hash_key, write_new};
 use crate::log::{Colour, say};
 use crate::run::{Configuration, Node, show, until_done};
 use crate::{Exit, apikey, demo};
@@ -80,6 +80,7 @@ fn write_config(
     keys: &Keys,
 ) -> anyhow::Result<(PathBuf, String)> {
     make_hash_key(&folder.join(HASH_KEY_FILE))?;
+    keep_root_key(&folder.join(ROOT_KEY_FILE))?;
     let config = folder.join(CONFIG_FILE);
     let secret = FileSurroundings::of(&config)
         .secret_file(Path::new(HASH_KEY_FILE))

@@ -12,18 +12,21 @@ use aws_lc_rs::rand;
 use jiff::Timestamp;
 use portcullis_contract::config::{self, Sample};
 use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
+use portcullis_contract::snapshot::SecretSource;
 use portcullis_contract::{Diagnostic, compile};
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 
-use crate::adapter::system_authorities;
+use crate::adapter::{SystemEntropy, make_root_key, read_root_key, system_authorities};
 use crate::cli::InitArguments;
 use crate::{Exit, log};
 
 /// The key under which API keys are hashed, relative to the configuration's folder.
 pub(crate) const HASH_KEY_FILE: &str = "state/api-key-hash.key";
+/// The key that opens all that is sealed at rest, relative to the configuration's folder.
+pub(crate) const ROOT_KEY_FILE: &str = "state/root.key";
 
-/// Writes the configuration and the hash key.
+/// Writes the configuration and the two keys.
 pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<Exit> {
     let folder = &arguments.directory;
     let config = folder.join("portcullis.toml");
@@ -36,15 +39,21 @@ pub(crate) fn run(arguments: &InitArguments) -> anyhow::Result<Exit> {
     check_private(hash_key.parent().unwrap_or(folder))?;
     write_new(&config, text.as_bytes(), 0o644)?;
     make_hash_key(&hash_key)?;
+    let root_key = folder.join(ROOT_KEY_FILE);
+    keep_root_key(&root_key)?;
     let (shown, width) = (config.display(), config.display().to_string().len() + 35);
     let next = |command: &str, why: &str| {
         format!("  {:width$}# {why}\n", format!("portcullis {command} --config {shown}"))
     };
     log::say(&format!(
-        "wrote {shown} and {}\n\n\
-         It is in observe mode: nobody is refused for who they are, how often they ask or what they send; the log says who\n\
+        "wrote {shown}, {} and {}\n\n\
+         Keep a copy of {} apart from all backups: without it nobody can read what the gate seals, and who has it\n\
+         together with a backup can read all of it.\n\n\
+         The configuration is in observe mode: nobody is refused for who they are, how often they ask or what they send; the log says who\n\
          would be. Only what is no clear request is turned away. Next:\n\n{}{}{}",
         hash_key.display(),
+        root_key.display(),
+        root_key.display(),
         next("config check", "after every change"),
         next("run", &format!("send clients to http://{}", arguments.listen)),
         next("doctor", "can the application be reached around the gate?"),
@@ -143,6 +152,14 @@ pub(crate) fn make_hash_key(file: &Path) -> anyhow::Result<()> {
     rand::fill(&mut secret).map_err(|_| anyhow::anyhow!("the system's random number generator failed"))?;
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     write_new(file, format!("{hex}\n").as_bytes(), 0o600)
+}
+
+/// Makes the root key, unless there is a good one.
+pub(crate) fn keep_root_key(file: &Path) -> anyhow::Result<()> {
+    if read_root_key(&SecretSource::File(file.to_owned()))?.is_none() {
+        make_root_key(file, &SystemEntropy)?;
+    }
+    Ok(())
 }
 
 /// Creates a file that did not exist, with `mode` from its first moment on.

@@ -5,12 +5,14 @@
 mod adapter;
 mod apikey;
 mod audit;
+mod bounded;
 mod cli;
 mod config;
 mod demo;
 mod demo_command;
 mod doctor;
 mod init;
+mod ledger;
 mod log;
 mod run;
 
@@ -46,6 +48,9 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = adapter::shield() {
+        log::say_note(&format!("the memory of this process could end in a core dump: {error}"));
+    }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo_command::run(&arguments),

@@ -18,12 +18,14 @@ use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::adapter::{
     EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most,
     check_state_directory, read_config,
 };
 use crate::cli::ConfigFile;
+use crate::ledger::{Ledger, NodeWatch, Plan};
 use crate::{Exit, log};
 use reloading::Reloading;
 
@@ -105,6 +107,7 @@ fn remark_open_files(snapshot: &Snapshot) {
 /// A node: the gate, its listeners, and what is needed to reload it.
 pub(crate) struct Node {
     events: Arc<EventLog>,
+    ledger: Ledger,
     server: Server,
     reloading: Reloading,
     certificates: CertificateKeeper,
@@ -148,6 +151,8 @@ impl Node {
             entropy: Arc::new(SystemEntropy),
             events: Arc::<EventLog>::clone(&events),
         };
+        let (plan, entropy) = (Plan::of(&snapshot), Arc::clone(&ports.entropy));
+        let ledger = spawn_blocking(move || Ledger::open(&plan, &entropy)).await??;
         let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports.clone(), Box::new(NoWatch))?);
         let mut server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
             .await
@@ -165,8 +170,9 @@ impl Node {
                 .await
                 .map_err(|error| cannot_listen("ops.address", ops.address, &error))?;
             events.announce("ops", listener.local_addr()?);
-            let (readiness, exposition) = (Arc::<Gate>::clone(&gate), Arc::<Gate>::clone(&gate));
+            let watch = Arc::new(NodeWatch { gate: Arc::clone(&gate), ledger: ledger.watch() });
             tokio::spawn(async move {
+                let (readiness, exposition) = (Arc::<NodeWatch<Gate>>::clone(&watch), watch);
                 if let Err(error) = serve_ops(listener, readiness, exposition, until(stopped)).await {
                     tracing::error!(%error, "the ops listener ended");
                 }
@@ -181,7 +187,7 @@ impl Node {
         events.announce("public", server.local_addr()?);
         remark_certificates(&snapshot, Timestamp::now());
         let reloading = Reloading::new(file, reloader, watched);
-        Ok(Self { events, server, reloading, certificates, stopping, signals })
+        Ok(Self { events, ledger, server, reloading, certificates, stopping, signals })
     }
 
     /// The public address that was bound.
@@ -191,7 +197,7 @@ impl Node {
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
-        let Self { events, server, reloading, certificates, stopping, signals } = self;
+        let Self { events, ledger, server, reloading, certificates, stopping, signals } = self;
         let Signals { hangup, mut terminate, mut interrupt } = signals;
         let reloading = tokio::spawn(reloading.for_ever(hangup));
         let keeping = tokio::spawn(certificates.run());
@@ -214,6 +220,7 @@ impl Node {
         if stopped == Stopped::CutOff {
             tracing::warn!("some requests did not finish in time");
         }
+        spawn_blocking(move || ledger.end()).await?;
         tracing::info!("stopped");
         events.end();
         Ok(Exit::Fine)

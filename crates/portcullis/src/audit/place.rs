@@ -1,7 +1,7 @@
 //! Where a ledger is, and with which key it is verified.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,13 +13,11 @@ use portcullis_store::Folder;
 use portcullis_store::journal::LogFiles;
 
 use crate::adapter::{FileSurroundings, read_config};
+use crate::bounded::read_bounded;
 use crate::cli::LogPlace;
+use crate::ledger::{FOLDER, PUBLIC_KEY};
 use crate::log;
 
-/// The ledger below the state directory.
-pub(crate) const LEDGER: &str = "ledger";
-/// The public key beside the log.
-pub(crate) const PUBLIC_KEY: &str = "public-key";
 /// Longest key that is read, in bytes: its name is that of its log, which has at most 255.
 const KEY_BYTES_MAX: u64 = 1024;
 
@@ -35,7 +33,7 @@ impl Place {
     pub(super) fn find(wanted: &LogPlace) -> anyhow::Result<Self> {
         let folder = match &wanted.dir {
             Some(folder) => folder.clone(),
-            None => state_directory(&wanted.config)?.join(LEDGER),
+            None => state_directory(&wanted.config)?.join(FOLDER),
         };
         let is_log = ["checkpoint", "tile", "journal"].iter().any(|name| folder.join(name).exists());
         if !is_log {
@@ -88,16 +86,6 @@ pub(super) fn public_key(typed: &str) -> anyhow::Result<VerifierKey> {
 fn key_file(file: &Path) -> anyhow::Result<VerifierKey> {
     let text = String::from_utf8(read_bounded(File::open(file)?, KEY_BYTES_MAX)?)?;
     Ok(text.trim().parse()?)
-}
-
-/// Reads all of it, which is no longer than so many bytes.
-pub(super) fn read_bounded(from: impl Read, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(io::Error::other(format!("it is longer than {bytes_max} bytes")));
-    }
-    Ok(bytes)
 }
 
 /// The files of a folder, or the one file.

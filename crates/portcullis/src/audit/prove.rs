@@ -12,7 +12,8 @@ use portcullis_store::journal::ProveError;
 use portcullis_store::offline::{Offline, prove as prove_entry};
 use serde_json::json;
 
-use super::place::{Place, public_key, read_bounded};
+use super::place::{Place, public_key};
+use crate::bounded::read_bounded;
 use crate::cli::{Format, ProofCheck, ProofWanted};
 use crate::log::Colour;
 use crate::{Exit, init, log};

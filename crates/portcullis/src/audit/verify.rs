@@ -15,7 +15,8 @@ use portcullis_store::journal::LogFiles;
 use portcullis_store::offline::{NotVerified, Offline};
 use serde_json::{Value, json};
 
-use super::place::{Place, files_of, read_bounded};
+use super::place::{Place, files_of};
+use crate::bounded::read_bounded;
 use crate::cli::{Format, Verify};
 use crate::log::Colour;
 use crate::{Exit, log};

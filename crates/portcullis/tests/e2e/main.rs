@@ -18,6 +18,7 @@ mod examples;
 mod gate;
 mod guard;
 mod http2;
+mod ledger;
 mod operations;
 mod proxy;
 mod references;

@@ -10,16 +10,19 @@ async fn a_configuration_and_its_key_are_written_for_their_owner() {
     let terminal = Terminal::new();
     let said = terminal.types("init --upstream http://127.0.0.1:3000 --directory gate").await.fine();
     for part in [
-        "wrote gate/portcullis.toml and gate/state/api-key-hash.key",
+        "wrote gate/portcullis.toml, gate/state/api-key-hash.key and gate/state/root.key",
+        "Keep a copy of gate/state/root.key apart from all backups",
         "portcullis run --config gate/portcullis.toml",
         "send clients to http://127.0.0.1:8080",
         "observe mode",
     ] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
-    let modes =
-        ["gate/portcullis.toml", "gate/state", "gate/state/api-key-hash.key"].map(|name| terminal.mode(name));
-    assert_eq!(modes.map(|mode| format!("{mode:o}")), ["644", "700", "600"]);
+    let files = ["portcullis.toml", "state", "state/api-key-hash.key", "state/root.key"];
+    let modes = files.map(|name| format!("{:o}", terminal.mode(&format!("gate/{name}"))));
+    assert_eq!(modes, ["644", "700", "600", "600"]);
+    let root_key = terminal.read("gate/state/root.key");
+    assert!(root_key.starts_with("portcullis-root-key-1:") && !said.contains(root_key.trim()));
     let key = terminal.read("gate/state/api-key-hash.key");
     assert_eq!(key.trim().len(), 64, "256 random bits");
     assert!(!said.contains(key.trim()));
@@ -31,6 +34,7 @@ async fn a_configuration_and_its_key_are_written_for_their_owner() {
     let other = Terminal::new();
     other.types("init --upstream http://127.0.0.1:3000").await.fine();
     assert_ne!(other.read("state/api-key-hash.key"), key, "no two gates share a key");
+    assert_ne!(other.read("state/root.key"), root_key, "nor this one");
     other.types("config check").await.fine();
 }
 
@@ -44,6 +48,8 @@ async fn nothing_that_exists_is_overwritten() {
 
     let terminal = Terminal::new();
     terminal.write("state/api-key-hash.key", "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
+    let root_key = "portcullis-root-key-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    terminal.write("state/root.key", root_key);
     terminal.set_mode("state", 0o755);
     let said = terminal.types("init --upstream http://127.0.0.1:3000").await;
     said.fails(2, &["mode 0755 lets others in", "run `chmod 700 ./state`"]);
@@ -51,6 +57,7 @@ async fn nothing_that_exists_is_overwritten() {
     terminal.set_mode("state", 0o700);
     terminal.types("init --upstream http://127.0.0.1:3000").await.fine();
     assert_eq!(terminal.read("state/api-key-hash.key"), "8fK2mPq7Zx-vT4_wR9sLd3GhJ6nBcY1e");
+    assert_eq!(terminal.read("state/root.key"), root_key);
     terminal.types("config check").await.fine();
 }
 

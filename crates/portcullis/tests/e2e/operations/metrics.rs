@@ -48,6 +48,13 @@ async fn metrics_are_openmetrics_text() {
         ("portcullis_snapshots", "counter"),
         ("portcullis_events_lost", "counter"),
         ("portcullis_bans_active", "gauge"),
+        ("portcullis_ledger_durable_entries", "gauge"),
+        ("portcullis_ledger_covered_entries", "gauge"),
+        ("portcullis_ledger_segments_bytes", "gauge"),
+        ("portcullis_ledger_sealed", "gauge"),
+        ("portcullis_ledger_shipped_entries", "gauge"),
+        ("portcullis_ledger_batches", "counter"),
+        ("portcullis_ledger_shipping_failures", "counter"),
     ] {
         assert_eq!(families.0.get(name).map(String::as_str), Some(kind), "{name}");
     }

@@ -1,0 +1,104 @@
+//! What probes and metrics tell of the ledger, beside what the gate tells of itself.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use portcullis_contract::ports::{Exposition, Readiness};
+use portcullis_store::journal::Status;
+use portcullis_store::{Journal, Refused};
+
+use super::shipping::Shipped;
+
+/// The last line of OpenMetrics text.
+const END: &str = "# EOF\n";
+
+/// Looks at a ledger.
+#[derive(Clone)]
+pub(crate) struct LedgerWatch {
+    journal: Journal,
+    shipped: Arc<Shipped>,
+}
+
+/// The gate and the ledger as one node.
+pub(crate) struct NodeWatch<G> {
+    pub(crate) gate: Arc<G>,
+    pub(crate) ledger: LedgerWatch,
+}
+
+impl LedgerWatch {
+    pub(super) fn new(journal: Journal, shipped: Arc<Shipped>) -> Self {
+        Self { journal, shipped }
+    }
+
+    fn obstacle(&self) -> Option<String> {
+        obstacle(self.journal.status().refuses.as_ref())
+    }
+
+    fn text(&self) -> String {
+        let Status { durable, covered, segment_bytes, batches, refuses } = self.journal.status();
+        let sealed = matches!(refuses, Some(Refused::Sealed(_)));
+        let read = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
+        let (shipped, failures) = (read(&self.shipped.entries), read(&self.shipped.failures));
+        let mut text = String::new();
+        let gauges = [
+            ("durable_entries", "Entries of the ledger that are durable", durable),
+            ("covered_entries", "Entries that the newest checkpoint covers", covered),
+            ("segments_bytes", "Bytes of the journal that are not all in tiles yet", segment_bytes),
+            (
+                "sealed",
+                "1 when the disk failed and the ledger takes nothing until a restart",
+                u64::from(sealed),
+            ),
+            ("shipped_entries", "Entries that the newest shipped checkpoint covers", shipped),
+        ];
+        for (name, help, value) in gauges {
+            family(&mut text, name, "gauge", help, value);
+        }
+        family(&mut text, "batches", "counter", "Batches that were synced", batches);
+        family(&mut text, "shipping_failures", "counter", "Failed attempts to ship a checkpoint", failures);
+        text
+    }
+}
+
+/// What keeps the node from serving.
+fn obstacle(refuses: Option<&Refused>) -> Option<String> {
+    match refuses? {
+        Refused::Sealed(seal) => Some(format!(
+            "the ledger is sealed, nothing is recorded any more: {seal}; see to the disk, then restart"
+        )),
+        Refused::DiskFull => Some("the disk of the ledger is full".to_owned()),
+        Refused::TooLong(_) | Refused::Full | Refused::Closed => None,
+    }
+}
+
+/// One family with one sample, as OpenMetrics 1.0 writes it.
+fn family(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    let name = format!("portcullis_ledger_{name}");
+    let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} {kind}");
+    if let Some((_, "bytes")) = name.rsplit_once('_') {
+        let _ = writeln!(text, "# UNIT {name} bytes");
+    }
+    let total = if kind == "counter" { "_total" } else { "" };
+    let _ = writeln!(text, "{name}{total} {value}");
+}
+
+impl<G: Readiness> Readiness for NodeWatch<G> {
+    fn obstacles(&self) -> Vec<String> {
+        let mut obstacles = self.gate.obstacles();
+        obstacles.extend(self.ledger.obstacle());
+        obstacles
+    }
+}
+
+impl<G: Exposition> Exposition for NodeWatch<G> {
+    fn text(&self) -> String {
+        let mut text = self.gate.text();
+        if text.ends_with(END) {
+            text.truncate(text.len() - END.len());
+            text.push_str(&self.ledger.text());
+            text.push_str(END);
+        }
+        text
+    }
+}

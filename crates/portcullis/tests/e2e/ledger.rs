@@ -1,0 +1,3 @@
+//! The ledger of a real node: its keys, its files, and what is recorded in it.
+
+mod root_key;
