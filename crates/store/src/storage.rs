@@ -39,6 +39,8 @@ pub trait Storage: Send + Sync {
 pub trait Appended: Send {
     /// Writes behind what is there. After an error any part of `bytes` may have been written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Lets the system begin to write, and does not wait. It promises nothing: it makes the sync of many files quick.
+    fn begin_sync(&mut self) {}
     /// Returns once all that was written is durable. After an error it must not be asked again: the system has
     /// forgotten what it could not write, and would say that all is well.
     fn sync_data(&mut self) -> io::Result<()>;

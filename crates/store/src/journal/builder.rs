@@ -18,10 +18,13 @@ use super::cursor::{Cursor, Step};
 use super::files::LogFiles;
 use super::shared::{Segment, Shared};
 use super::{CHECKPOINT, OpenError, Published, Seal, TILES, UNFINISHED};
-use crate::storage::{Storage, folder_of, is_full, remove_if_there};
+use crate::storage::{Appended, Storage, folder_of, is_full, remove_if_there};
 
 /// Entries of a full bundle.
 const BUNDLE_ENTRIES: u64 = TILE_WIDTH as u64;
+
+/// So many files are synced together at most; they are open until then.
+const SYNCED_TOGETHER_MAX: usize = 128;
 
 /// Makes tiles and checkpoints.
 pub struct Builder {
@@ -180,19 +183,19 @@ impl Builder {
                 Some(cursor) => cursor,
                 None => open_at(storage, &self.shared.segments(), index)?,
             };
-            let name = Segment::name(index);
-            match cursor.entry().map_err(Problem::of("reading from", &name))? {
+            let name = || Segment::name(index);
+            match cursor.entry().map_err(|why| Problem::of("reading from", &name())(why))? {
                 Step::Found(entry) => {
                     self.grown.tree.push(&LeafHash::of(entry));
                     Bundle::append(&mut self.grown.bundle, entry)
-                        .map_err(|_| Problem::said(&name, "an entry is too long"))?;
+                        .map_err(|_| Problem::said(&name(), "an entry is too long"))?;
                     self.cursor = Some(cursor);
                     return Ok(());
                 }
                 // The next segment begins with this entry: it is durable, and the newest segment is not behind.
                 Step::End if self.shared.segments().iter().any(|segment| segment.first == index) => {}
                 Step::End | Step::Bad => {
-                    return Err(Problem::said(&name, "what is read is not what was written"));
+                    return Err(Problem::said(&name(), "what is read is not what was written"));
                 }
             }
         }
@@ -297,8 +300,13 @@ fn partial_files(size: u64) -> Vec<String> {
 }
 
 /// Files of one checkpoint, and what must be synced before it is signed.
+///
+/// They are written first and synced together: a file system that keeps a journal of its own then commits it once for
+/// many files, and not once for each.
 struct Written {
     storage: Arc<dyn Storage>,
+    /// Files that are not synced yet, and the names that they will have.
+    unsynced: Vec<(String, Box<dyn Appended>)>,
     /// Folders that are durable, and at the end those that have become it.
     folders: BTreeSet<String>,
     /// Folders in which there are new names.
@@ -307,7 +315,7 @@ struct Written {
 
 impl Written {
     fn new(storage: Arc<dyn Storage>, durable: &BTreeSet<String>) -> Self {
-        Self { storage, folders: durable.clone(), changed: BTreeSet::new() }
+        Self { storage, unsynced: Vec::new(), folders: durable.clone(), changed: BTreeSet::new() }
     }
 
     fn bundle(&mut self, index: u64, width: u64, content: &[u8]) -> Result<(), Problem> {
@@ -319,8 +327,22 @@ impl Written {
     /// Writes a file whose name is durable only after [`durable`](Self::durable).
     fn file(&mut self, name: &str, content: &[u8]) -> Result<(), Problem> {
         self.folder(folder_of(name))?;
-        write_whole(self.storage.as_ref(), name, content)?;
+        let mut file = write_beside(self.storage.as_ref(), name, content)?;
+        file.begin_sync();
+        self.unsynced.push((name.to_owned(), file));
         self.changed.insert(folder_of(name).to_owned());
+        if self.unsynced.len() >= SYNCED_TOGETHER_MAX { self.sync() } else { Ok(()) }
+    }
+
+    /// Syncs what was written, and gives it its names.
+    fn sync(&mut self) -> Result<(), Problem> {
+        for (name, file) in &mut self.unsynced {
+            file.sync_data().map_err(Problem::of_sync(name))?;
+        }
+        while let Some((name, _)) = self.unsynced.last() {
+            put_in_place(self.storage.as_ref(), name)?;
+            self.unsynced.pop();
+        }
         Ok(())
     }
 
@@ -337,26 +359,57 @@ impl Written {
     }
 
     /// Makes all names durable, and gives the folders that are durable now.
-    fn durable(self) -> Result<BTreeSet<String>, Problem> {
+    fn durable(mut self) -> Result<BTreeSet<String>, Problem> {
+        self.sync()?;
         for folder in &self.changed {
             self.storage.sync_folder(folder).map_err(Problem::of_sync(folder))?;
         }
-        Ok(self.folders)
+        Ok(std::mem::take(&mut self.folders))
     }
+}
+
+impl Drop for Written {
+    /// What did not get its name: a full disk must get the room back. Whether that works does not change what failed.
+    fn drop(&mut self) {
+        for (name, _) in self.unsynced.drain(..) {
+            let _ = self.storage.remove(&unfinished(&name));
+        }
+    }
+}
+
+/// What a file is called until it is whole.
+fn unfinished(name: &str) -> String {
+    format!("{name}{UNFINISHED}")
 }
 
 /// Writes a file that is there whole or not at all. Its name is durable once its folder is synced.
 fn write_whole(storage: &dyn Storage, name: &str, content: &[u8]) -> Result<(), Problem> {
-    let beside = format!("{name}{UNFINISHED}");
-    // What a crash or a full disk has left.
-    remove_if_there(storage, &beside).map_err(Problem::of("removing", &beside))?;
-    let mut file = storage.create_new(&beside).map_err(Problem::of("making", &beside))?;
-    let written = file.append(content);
-    if let Err(why) = written {
+    let mut file = write_beside(storage, name, content)?;
+    file.sync_data().map_err(Problem::of_sync(name))?;
+    put_in_place(storage, name)
+}
+
+/// Writes a file under the name of one that is not finished.
+fn write_beside(storage: &dyn Storage, name: &str, content: &[u8]) -> Result<Box<dyn Appended>, Problem> {
+    let beside = unfinished(name);
+    let made = storage.create_new(&beside).or_else(|why| match why.kind() {
+        // What a crash or a full disk has left.
+        io::ErrorKind::AlreadyExists => {
+            storage.remove(&beside)?;
+            storage.create_new(&beside)
+        }
+        _ => Err(why),
+    });
+    let mut file = made.map_err(Problem::of("making", &beside))?;
+    file.append(content).map_err(|why| {
         // A full disk must get the room back; whether that works does not change what failed.
         let _ = storage.remove(&beside);
-        return Err(Problem::of("writing", &beside)(why));
-    }
-    file.sync_data().map_err(Problem::of_sync(&beside))?;
-    storage.rename(&beside, name).map_err(Problem::of("naming", name))
+        Problem::of("writing", &beside)(why)
+    })?;
+    Ok(file)
+}
+
+/// Gives a file that is synced its name.
+fn put_in_place(storage: &dyn Storage, name: &str) -> Result<(), Problem> {
+    storage.rename(&unfinished(name), name).map_err(Problem::of("naming", name))
 }

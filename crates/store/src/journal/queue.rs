@@ -53,6 +53,8 @@ struct State {
     disk: Room,
     /// Why nothing more is taken.
     ended: Option<Refused>,
+    /// The writer sleeps until so many entries wait. Only then is it woken, since that costs a call of the system.
+    awaited: Option<usize>,
     waiting: Waiting,
     /// Counts how often those who wait were woken: a place among them is good until then.
     wakes: u64,
@@ -80,6 +82,16 @@ impl Drop for Taken {
     }
 }
 
+/// For how many entries the writer waits a moment after a batch, and until when.
+///
+/// Whoever was just told often brings the next entry at once. Without that moment the first of them would have a sync to
+/// itself, and the others would wait for another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gather {
+    pub(super) entries: usize,
+    pub(super) until: Instant,
+}
+
 /// What the writer finds when it has waited.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Work {
@@ -96,6 +108,7 @@ impl Queue {
             batch: Arc::default(),
             disk: Room::Enough,
             ended: None,
+            awaited: None,
             waiting: Waiting::default(),
             wakes: 0,
         };
@@ -106,7 +119,9 @@ impl Queue {
     /// Takes an entry, or says why not, at once.
     pub(super) fn try_append(&self, entry: &[u8], class: Class) -> Result<Receipt, Refused> {
         let mut state = lock(&self.state);
-        self.take_into(&mut state, entry, class).inspect(|_| self.work.notify_one())
+        let taken = self.take_into(&mut state, entry, class);
+        self.wake_writer(state);
+        taken
     }
 
     /// Takes an entry, and waits for room until `deadline`.
@@ -121,7 +136,8 @@ impl Queue {
             let taken = self.take_into(&mut state, entry, class);
             let left = deadline.saturating_duration_since(Instant::now());
             if !matches!(taken, Err(Refused::Full)) || left.is_zero() {
-                return taken.inspect(|_| self.work.notify_one());
+                self.wake_writer(state);
+                return taken;
             }
             state = self.room.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -164,23 +180,35 @@ impl Queue {
         Ok(Taken { frame, batch })
     }
 
+    /// How many entries wait.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.state).frame.count() as usize
+    }
+
     /// Waits for entries or the end; or, while there is little room on the disk, until it is time to look again.
-    pub(super) fn await_work(&self, look_again: Duration) -> Work {
+    pub(super) fn await_work(&self, gather: &Gather, look_again: Duration) -> Work {
         let mut state = lock(&self.state);
         loop {
-            if state.frame.count() > 0 {
+            state.awaited = None;
+            let count = state.frame.count() as usize;
+            let gather_for = gather.until.saturating_duration_since(Instant::now());
+            let wanted = if gather_for.is_zero() { 1 } else { gather.entries.max(1) };
+            if count >= wanted || count > 0 && state.ended.is_some() {
                 return Work::Turn;
             }
             if state.ended.is_some() {
                 return Work::Over;
             }
-            if state.disk == Room::Enough {
+            state.awaited = Some(wanted);
+            let looks_again = state.disk != Room::Enough;
+            if wanted == 1 && !looks_again {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+            let wait_for = if wanted == 1 { look_again } else { gather_for };
             let (again, waited) =
-                self.work.wait_timeout(state, look_again).unwrap_or_else(PoisonError::into_inner);
-            if waited.timed_out() {
+                self.work.wait_timeout(state, wait_for).unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() && wanted == 1 {
                 return Work::Turn;
             }
             state = again;
@@ -217,6 +245,16 @@ impl Queue {
         lock(&self.state).ended.clone()
     }
 
+    /// Wakes the writer if it waits for no more than what is there.
+    fn wake_writer(&self, mut state: std::sync::MutexGuard<'_, State>) {
+        let count = state.frame.count() as usize;
+        let is_enough = state.awaited.take_if(|awaited| *awaited <= count).is_some();
+        drop(state);
+        if is_enough {
+            self.work.notify_one();
+        }
+    }
+
     fn wake(&self, mut state: std::sync::MutexGuard<'_, State>) {
         let wakers = state.waiting.take();
         state.wakes = state.wakes.wrapping_add(1);
@@ -245,12 +283,72 @@ impl Future for Append<'_> {
         let mut state = lock(&queue.state);
         match queue.take_into(&mut state, self.entry, self.class) {
             Err(Refused::Full) => {}
-            taken => return Poll::Ready(taken.inspect(|_| queue.work.notify_one())),
+            taken => {
+                queue.wake_writer(state);
+                return Poll::Ready(taken);
+            }
         }
         if self.place.0 != state.wakes {
             self.place = (state.wakes, None);
         }
         state.waiting.join(&mut self.place.1, context.waker());
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn with(entries: usize) -> Queue {
+        let queue = Queue::new(64, 1 << 20);
+        for _ in 0..entries {
+            drop(queue.try_append(b"entry", Class::Ordinary).unwrap());
+        }
+        queue
+    }
+
+    fn gather(entries: usize, time: Duration) -> Gather {
+        Gather { entries, until: Instant::now() + time }
+    }
+
+    #[test]
+    fn for_a_moment_the_writer_waits_for_as_many_as_it_has_told() {
+        let queue = with(2);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (queue.await_work(&gather(3, LONG), LONG), queue.count()));
+            let end = Instant::now() + LONG;
+            while lock(&queue.state).awaited != Some(3) {
+                assert!(Instant::now() < end && !writer.is_finished(), "it does not wait");
+                std::thread::yield_now();
+            }
+            drop(queue.try_append(b"entry", Class::Ordinary).unwrap());
+            assert_eq!(writer.join().unwrap(), (Work::Turn, 3));
+        });
+    }
+
+    #[test]
+    fn no_entry_waits_longer_than_that_moment_and_none_at_all_behind_it() {
+        let begin = Instant::now();
+        assert_eq!(with(1).await_work(&gather(3, Duration::from_millis(20)), LONG), Work::Turn);
+        assert!(begin.elapsed() >= Duration::from_millis(20));
+        let queue = with(1);
+        assert_eq!(queue.await_work(&gather(3, Duration::ZERO), LONG), Work::Turn);
+        assert_eq!(lock(&queue.state).awaited, None, "it did not sleep");
+        assert!(begin.elapsed() < LONG);
+    }
+
+    #[test]
+    fn when_the_queue_ends_nobody_is_waited_for() {
+        for (waiting, work) in [(1, Work::Turn), (0, Work::Over)] {
+            let queue = with(waiting);
+            queue.end(Refused::Closed);
+            let begin = Instant::now();
+            assert_eq!(queue.await_work(&gather(3, LONG), LONG), work);
+            assert!(begin.elapsed() < LONG);
+        }
     }
 }

@@ -6,16 +6,21 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::frame::{Frame, SEGMENT_HEAD_BYTES, SegmentHead, salt};
-use super::queue::{Room, Taken, Work};
+use super::queue::{Gather, Room, Taken, Work};
 use super::shared::{Segment, Shared};
 use super::{Refused, SEGMENTS, Seal};
 use crate::storage::{Appended, is_full};
 
 /// How often room on the disk is looked for again while there is too little.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// After a batch the next entries are waited for, for one part in so many of the time that it took ...
+const GATHER_PART: u32 = 4;
+/// ... but no longer than this.
+const GATHER_MAX: Duration = Duration::from_millis(2);
 
 /// Makes entries durable.
 pub struct Writer {
@@ -25,6 +30,8 @@ pub struct Writer {
     next: u64,
     /// Memory for the next batch.
     spare: Frame,
+    /// How many entries the last batch had, and how many waited when it was durable.
+    last: usize,
 }
 
 /// The newest segment.
@@ -57,7 +64,7 @@ enum Failure {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, next: u64) -> Self {
-        let writer = Self { shared, segment: None, next, spare: Frame::default() };
+        let writer = Self { shared, segment: None, next, spare: Frame::default(), last: 0 };
         writer.look_for_room();
         writer
     }
@@ -69,6 +76,7 @@ impl Writer {
             return Wrote::Nothing;
         };
         let (count, outcome) = (taken.frame.count(), self.outcome(&mut taken));
+        self.last = (count as usize).saturating_add(self.shared.queue.count());
         let wrote = if outcome.is_ok() { Wrote::Batch(count) } else { Wrote::Refused };
         self.spare = taken.finish(outcome);
         wrote
@@ -92,8 +100,13 @@ impl Writer {
 
     /// Writes until the journal is closed or sealed.
     pub(super) fn run(&mut self) {
-        while self.shared.queue.await_work(LOOK_AGAIN) == Work::Turn {
+        let mut gather = Gather { entries: 1, until: Instant::now() };
+        while self.shared.queue.await_work(&gather, LOOK_AGAIN) == Work::Turn {
+            let begin = Instant::now();
             self.turn();
+            let end = Instant::now();
+            let moment = (end.saturating_duration_since(begin) / GATHER_PART).min(GATHER_MAX);
+            gather = Gather { entries: self.last, until: end.checked_add(moment).unwrap_or(end) };
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, statvfs};
+use rustix::fs::{Advice, OFlags, fadvise, statvfs};
 use rustix::process::geteuid;
 use thiserror::Error;
 
@@ -232,6 +232,11 @@ impl Storage for Folder {
 impl Appended for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)
+    }
+
+    fn begin_sync(&mut self) {
+        // Of a file that nobody will read soon the pages are written at once. Whether the system does it is all the same.
+        let _ = fadvise(&*self, 0, None, Advice::DontNeed);
     }
 
     fn sync_data(&mut self) -> io::Result<()> {

@@ -90,6 +90,20 @@ fn the_last_of_the_disk_is_for_priority_and_the_very_last_for_nobody() {
     assert_eq!(opened.journal.status().refuses, None);
 }
 
+/// Names below a folder that end as those of unfinished files do.
+fn unfinished(disk: &SimulatedDisk, folder: &str) -> Vec<String> {
+    // What cannot be listed is a file.
+    let names = disk.list(folder).unwrap_or_default();
+    let paths = names.iter().map(|name| format!("{folder}/{name}").trim_start_matches('/').to_owned());
+    paths
+        .flat_map(|path| {
+            let mut found = unfinished(disk, &path);
+            found.extend(path.ends_with(".new").then_some(path));
+            found
+        })
+        .collect()
+}
+
 #[test]
 fn a_checkpoint_without_room_is_made_anew_when_there_is_some() {
     let (mut world, mut opened) = world(|_| {});
@@ -100,8 +114,9 @@ fn a_checkpoint_without_room_is_made_anew_when_there_is_some() {
             world.append(&opened.journal, 50, Class::Ordinary).unwrap();
         }
         opened.writer.turn();
-        world.disk.leave_room(round * 700);
+        world.disk.leave_room(round * 1300);
         assert_eq!(opened.builder.turn(), Built::DiskFull, "round {round}");
+        assert_eq!(unfinished(&world.disk, ""), [""; 0], "they would hold the room that there is");
         assert_eq!(opened.journal.status().refuses, None);
         world.disk.leave_room(1 << 20);
         assert_eq!(opened.builder.turn(), Built::Checkpoint((round + 1) * 90));
