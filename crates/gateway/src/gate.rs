@@ -9,7 +9,7 @@ use portcullis_access::limit::LimitTable;
 use portcullis_access::patterns::Patterns;
 use portcullis_access::suspicion::SuspicionTable;
 use portcullis_contract::Snapshot;
-use portcullis_contract::ports::{Clock, Entropy, Events, Exposition, Publish, Readiness};
+use portcullis_contract::ports::{Audit, Clock, Entropy, Events, Exposition, Publish, Readiness};
 use portcullis_model::Stage;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -39,6 +39,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Where events go.
     pub events: Arc<dyn Events>,
+    /// Where what happened is recorded for good.
+    pub audit: Arc<dyn Audit>,
 }
 
 /// Sees every request enter every stage, beside the gate's own metrics. Tests inject faults through it.
@@ -87,6 +89,7 @@ pub(crate) struct Tellers {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) events: Arc<dyn Events>,
+    pub(crate) audit: Arc<dyn Audit>,
     pub(crate) metrics: Metrics,
     watch: Box<dyn StageWatch>,
 }
@@ -142,10 +145,10 @@ impl Gate {
             bans: BanTable::new(BAN_SLOTS, seed()),
             notices: Notices::new(seed()),
         };
-        let Ports { clock, entropy, events } = ports;
+        let Ports { clock, entropy, events, audit } = ports;
         let metrics = Metrics::new();
         metrics.snapshots.inc();
-        let tellers = Arc::new(Tellers { clock, entropy, events, metrics, watch });
+        let tellers = Arc::new(Tellers { clock, entropy, events, audit, metrics, watch });
         let upstreams = Upstreams::new(Arc::clone(&tellers));
         let pools = upstreams.pools_for(&snapshot);
         let tickets = Tickets::new()?;

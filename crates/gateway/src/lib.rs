@@ -5,6 +5,7 @@
 
 mod acme;
 mod answer;
+mod audit;
 mod body;
 mod budget;
 mod channel;

@@ -87,6 +87,8 @@ pub(crate) struct Metrics {
     pub(crate) snapshots: Counter,
     /// Events that the sink failed to take.
     pub(crate) events_lost: Counter,
+    /// What the ledger was handed, and did not take.
+    pub(crate) audit: AuditCounters,
     /// Of each name whose certificates an authority gives: when the one in force began.
     certificate_begin: Family<NameLabels, Gauge>,
     /// And when it ends.
@@ -103,6 +105,40 @@ pub(crate) struct Metrics {
     websockets: Gauge<u64, AtomicU64>,
     /// WebSockets that have ended, by who ended them.
     websockets_ended: Family<EndLabels, Counter>,
+}
+
+/// Counters of entries for the ledger.
+pub(crate) struct AuditCounters {
+    /// Entries that were durable before what they tell of went on.
+    pub(crate) kept: Counter,
+    /// Requests answered 503 because the ledger did not take their entry.
+    pub(crate) refused: Counter,
+    /// Entries that the ledger did not take when their request had ended.
+    pub(crate) lost: Counter,
+    /// How long requests waited for their entries.
+    pub(crate) waits: Histogram,
+}
+
+impl AuditCounters {
+    fn registered(r: &mut Registry) -> Self {
+        let waits = Histogram::new(SECONDS);
+        let help = "Time for which a request waited until an entry of it was durable";
+        r.register_with_unit("audit_wait", help, Unit::Seconds, waits.clone());
+        Self {
+            kept: added(r, "audit_kept", "Audit entries that were durable before their request went on"),
+            refused: added(
+                r,
+                "audit_refused",
+                "Requests answered 503 because the ledger did not take their entry",
+            ),
+            lost: added(
+                r,
+                "audit_lost",
+                "Audit entries that the ledger did not take when their request had ended",
+            ),
+            waits,
+        }
+    }
 }
 
 impl Metrics {
@@ -144,6 +180,7 @@ impl Metrics {
             suspicions: added(r, "suspicious_requests", "Requests that counted towards a ban"),
             snapshots: added(r, "snapshots", "Configurations published"),
             events_lost: added(r, "events_lost", "Events that could not be written"),
+            audit: AuditCounters::registered(r),
             certificate_begin: of_time(r, "acme_certificate_begin", "When a name's certificate began"),
             certificate_end: of_time(r, "acme_certificate_end", "When a name's certificate ends"),
             certificate_failure: of_time(

@@ -213,6 +213,12 @@ impl Refusal {
             .retry_after(SHED_RETRY_AFTER)
     }
 
+    /// 503: the ledger does not take what must be recorded. The connection stays: the next request may find room.
+    pub(crate) fn unrecorded(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Public::Busy, Blame::Operator, private)
+            .retry_after(SHED_RETRY_AFTER)
+    }
+
     /// 500: the gate itself failed.
     pub(crate) fn internal(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, Public::Internal, Blame::Us, private).closing()

@@ -191,6 +191,13 @@ pub(crate) async fn handle(
             refuse(scope, &refusal, &known, &mut story)
         }
     };
+    // The one wait for the ledger on the way out, whatever the answer is and whoever gave it.
+    if let Err(refusal) = story.settle(reply.status()).await {
+        if let Some(switch) = reply.switch.take() {
+            shared.tasks.spawn(switch.call_off(Arc::clone(&shared)));
+        }
+        reply = refuse(scope, &refusal, &known, &mut story);
+    }
     let Some(half) = half else { return reply.told_by(story) };
     match reply.switch.take() {
         Some(switch) => {

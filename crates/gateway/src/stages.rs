@@ -112,7 +112,7 @@ pub(crate) async fn walk(
     let limited = limit::take(scope, &client, target, &principal, story)?;
     let permit = authorize::judge(scope, &client, &request, target, principal, story)?;
     let inspected = inspect_body::look(scope, request, &client, target, story).await?;
-    let recorded = record::intend(&permit, story)?;
+    let recorded = record::intend(scope, &permit, target, story).await?;
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;
     Ok(respond::fit(scope, answer, target, &known.visitor, &limited, story))
 }

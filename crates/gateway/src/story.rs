@@ -4,17 +4,25 @@
 //! when it is dropped, and it is dropped on every path there is: the last byte was sent, the client left, a stage
 //! panicked, the task was cut off at shutdown. So no path can forget it and none can tell it twice.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::{StatusCode, Version};
+use jiff::Timestamp;
+use portcullis_contract::ports::{NotKept, Urgency};
+use portcullis_contract::snapshot::{AuditMode, Route};
+use portcullis_model::audit::{Entry, Personal, Told};
 use portcullis_model::event::EVENT_VERSION;
 use portcullis_model::{
-    ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, RouteName, Stage, Verdict,
+    ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, Stage, Verdict,
     WebsocketEnd,
 };
 
+use crate::audit;
 use crate::body::Upload;
 use crate::gate::Tellers;
 use crate::refusal::Refusal;
@@ -34,6 +42,21 @@ pub(crate) struct Story {
     event: Box<RequestEvent>,
     began: Monotonic,
     upload: Arc<Upload>,
+    audit: AuditMode,
+    ledger: Ledger,
+}
+
+/// How far the ledger knows the story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ledger {
+    /// Nothing of it.
+    Unaware,
+    /// That it was about to be let through.
+    Intended,
+    /// It would not take it. Nothing is waited for any more; how it ended is noted, should there be room by then.
+    Unwilling,
+    /// How it ended: it was handed over, and what was handed over is told once.
+    Told,
 }
 
 impl Story {
@@ -43,13 +66,12 @@ impl Story {
         let began = tellers.clock.monotonic();
         let mut random = [0; 16];
         tellers.entropy.fill(&mut random);
-        let unix_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
         tellers.metrics.stories_open.inc();
         let event = Box::new(RequestEvent {
             v: EVENT_VERSION,
             kind: kind.as_str(),
             time: now,
-            request_id: RequestId::from_parts(unix_ms, u128::from_be_bytes(random)),
+            request_id: id_at(now, random),
             client_request_id: None,
             trace_id: None,
             client: peer.to_canonical(),
@@ -73,7 +95,15 @@ impl Story {
             upstream_us: None,
             websocket: None,
         });
-        Self { tellers: Arc::clone(tellers), event, began, upload: Arc::new(Upload::new(began)) }
+        let (audit, ledger) = (AuditMode::After, Ledger::Unaware);
+        Self {
+            tellers: Arc::clone(tellers),
+            event,
+            began,
+            upload: Arc::new(Upload::new(began)),
+            audit,
+            ledger,
+        }
     }
 
     /// Our id of the request.
@@ -173,9 +203,10 @@ impl Story {
     }
 
     /// Where the request goes.
-    pub(crate) fn saw_target(&mut self, application: &ApplicationName, route: Option<&RouteName>) {
+    pub(crate) fn saw_target(&mut self, application: &ApplicationName, route: Option<&Route>) {
         self.event.application = Some(application.clone());
-        self.event.route = route.cloned();
+        self.event.route = route.map(|route| route.name.clone());
+        self.audit = route.map_or(AuditMode::After, |route| route.audit);
     }
 
     /// Who asks.
@@ -194,6 +225,71 @@ impl Story {
         self.event.blame = Some(refusal.blame);
         self.event.reason = Some(bounded(&refusal.private, DETAIL_BYTES_MAX));
         self.decide(Verdict::Refuse, &refusal.private);
+    }
+
+    /// Whether the ledger is likely to take what will be told of it.
+    pub(crate) fn can_be_recorded(&self) -> bool {
+        self.tellers.audit.has_room()
+    }
+
+    /// Makes durable that the request is about to be let through. Whoever gives up waiting has still said it.
+    pub(crate) async fn intend(&mut self) -> Result<(), Refusal> {
+        let mut random = [0; 16];
+        self.tellers.entropy.fill(&mut random);
+        let id = id_at(self.tellers.clock.wall(), random);
+        self.measure();
+        let mut event = RequestEvent::clone(&self.event);
+        let entry = audit::entry(id, &mut event, Told::Intent);
+        self.ledger = Ledger::Intended;
+        self.keep(entry, Urgency::Priority).await.map_err(|not| self.unrecorded(not.to_string()))
+    }
+
+    /// Makes durable that the request is answered with this status, where its route asks for that. From here on the
+    /// ledger knows the end, and whoever gives up waiting has still told it.
+    pub(crate) async fn settle(&mut self, status: StatusCode) -> Result<(), Refusal> {
+        let urgency = match (self.audit, self.ledger) {
+            (AuditMode::Off | AuditMode::After, _) | (_, Ledger::Unwilling | Ledger::Told) => return Ok(()),
+            (_, Ledger::Unaware) => Urgency::Ordinary,
+            (_, Ledger::Intended) => Urgency::Priority,
+        };
+        self.measure();
+        let mut event = RequestEvent::clone(&self.event);
+        event.status = Some(status.as_u16());
+        let entry = audit::entry(event.request_id, &mut event, Told::Answer);
+        self.ledger = Ledger::Told;
+        self.keep(entry, urgency).await.map_err(|not| self.unrecorded(not.to_string()))
+    }
+
+    /// The request cannot go on, because it could not be recorded.
+    pub(crate) fn unrecorded(&mut self, why: impl Into<Cow<'static, str>>) -> Refusal {
+        self.ledger = Ledger::Unwilling;
+        self.event.stage = Stage::Record;
+        self.tellers.metrics.audit.refused.inc();
+        Refusal::unrecorded(why)
+    }
+
+    /// Waits for an entry, for as long as the ledger wants: what was handed over cannot be taken back.
+    async fn keep(&self, entry: Entry<Personal>, urgency: Urgency) -> Result<(), NotKept> {
+        let Tellers { audit, clock, metrics, .. } = &*self.tellers;
+        let began = clock.monotonic();
+        let keeping = async { audit.keep(Box::new(entry), urgency).await };
+        let kept = AssertUnwindSafe(keeping).catch_unwind().await.unwrap_or_else(|_panic| {
+            metrics.panics.inc();
+            Err(NotKept("it broke".into()))
+        });
+        metrics.audit.waits.observe(clock.monotonic().since(began).as_secs_f64());
+        if kept.is_ok() {
+            metrics.audit.kept.inc();
+        }
+        kept
+    }
+
+    /// Counts what can be counted up to now; and how long it took.
+    fn measure(&mut self) -> Duration {
+        let took = self.tellers.clock.monotonic().since(self.began);
+        self.event.bytes_in = self.upload.received();
+        self.event.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        took
     }
 
     /// An answer with this status is on its way; until its body ends, the story counts as broken off by the client.
@@ -261,7 +357,7 @@ impl Kind {
 }
 
 impl Drop for Story {
-    /// The `account` stage: the story ends, exactly one event is recorded.
+    /// The `account` stage: the story ends. Exactly one event is logged, and the ledger is told unless it was before.
     fn drop(&mut self) {
         if self.event.status.is_none() && self.event.outcome == Outcome::ClientGone {
             self.note("the client left, or the gate stopped, before there was an answer");
@@ -275,15 +371,29 @@ impl Drop for Story {
             self.event.stage = last;
         }
         self.upload.answered();
-        self.event.bytes_in = self.upload.received();
-        let took = self.tellers.clock.monotonic().since(self.began);
-        self.event.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let took = self.measure();
         self.tellers.metrics.story_ended(&self.event, took);
         let recorded = catch_unwind(AssertUnwindSafe(|| self.tellers.events.record(&self.event)));
         if !matches!(recorded, Ok(Ok(()))) {
             self.tellers.metrics.events_lost.inc();
         }
+        if self.audit != AuditMode::Off && self.ledger != Ledger::Told {
+            let noted = catch_unwind(AssertUnwindSafe(|| {
+                // The last that is said of it, so that its texts can go over.
+                let entry = audit::entry(self.event.request_id, &mut self.event, Told::End);
+                self.tellers.audit.note(Box::new(entry))
+            }));
+            if !matches!(noted, Ok(Ok(()))) {
+                self.tellers.metrics.audit.lost.inc();
+            }
+        }
     }
+}
+
+/// The id of something that happened now.
+fn id_at(now: Timestamp, random: [u8; 16]) -> RequestId {
+    let unix_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    RequestId::from_parts(unix_ms, u128::from_be_bytes(random))
 }
 
 /// At most `bytes_max` bytes of `text`, cut at a character. Control characters, and those that turn the direction of

@@ -208,10 +208,18 @@ impl Switch {
         self.opening.answer(response);
     }
 
+    /// Closes what nobody will talk over: the upstream hears it as if the client had left.
+    pub(crate) async fn call_off(self: Box<Self>, shared: Arc<Shared>) {
+        let Self { mut place, expiry, upstream, terms, .. } = *self;
+        let (mut client, mut upstream) = (tokio::io::empty(), TokioIo::new(upstream));
+        let outside = outside(&shared, &mut place, expiry);
+        talk::talk(&mut client, &mut upstream, &terms, outside).await;
+        talk::hang_up(&mut client, &mut upstream, &shared.cut).await;
+    }
+
     /// Waits for the client's half, and lets the two talk until they are done.
     pub(crate) async fn run(self: Box<Self>, shared: Arc<Shared>, half: Half, mut story: Story) {
         let Self { mut place, expiry, upstream, terms, .. } = *self;
-        let tellers = &shared.gate.tellers;
         let mut upstream = TokioIo::new(upstream);
         let client = tokio::select! {
             client = half.client() => client,
@@ -220,19 +228,18 @@ impl Switch {
         let Ok(mut client) = client else {
             return story.note("the client left before it heard of the switch");
         };
-        let outside = Outside {
-            place: &mut place,
-            expiry,
-            stop: &shared.stop,
-            cut: &shared.cut,
-            clock: tellers.clock.as_ref(),
-            entropy: tellers.entropy.as_ref(),
-        };
+        let outside = outside(&shared, &mut place, expiry);
         let tally = talk::talk(&mut client, &mut upstream, &terms, outside).await;
         tell(&tally, &mut story);
         drop((story, place));
         talk::hang_up(&mut client, &mut upstream, &shared.cut).await;
     }
+}
+
+fn outside<'a>(shared: &'a Shared, place: &'a mut Place, expiry: Option<Expiry>) -> Outside<'a> {
+    let tellers = &shared.gate.tellers;
+    let (clock, entropy) = (tellers.clock.as_ref(), tellers.entropy.as_ref());
+    Outside { place, expiry, stop: &shared.stop, cut: &shared.cut, clock, entropy }
 }
 
 /// The one event of a WebSocket.

@@ -145,6 +145,8 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> 
 pub mod action {
     /// A request came, and this is how it went.
     pub const REQUEST: &str = "request";
+    /// A request is about to be let through.
+    pub const INTENT: &str = "request.intent";
     /// A connection did not become a request.
     pub const CONNECTION: &str = "connection";
     /// Several anonymous requests were refused, or connections ended, for the same reason.

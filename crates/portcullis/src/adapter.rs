@@ -2,6 +2,7 @@
 
 mod events;
 mod json_line;
+mod no_audit;
 mod open_files;
 mod opened;
 mod root_key;
@@ -20,6 +21,7 @@ use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
+pub(crate) use no_audit::NoAudit;
 pub(crate) use open_files::allow_most;
 pub(crate) use opened::check_state_directory;
 pub(crate) use root_key::{HeldRootKey, make_root_key, read_root_key};

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::adapter::{
-    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most,
+    EventLog, FileSurroundings, FileVault, NoAudit, SystemClock, SystemEntropy, Watched, allow_most,
     check_state_directory, read_config,
 };
 use crate::cli::ConfigFile;
@@ -150,6 +150,7 @@ impl Node {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
             events: Arc::<EventLog>::clone(&events),
+            audit: Arc::new(NoAudit),
         };
         let (plan, entropy) = (Plan::of(&snapshot), Arc::clone(&ports.entropy));
         let ledger = spawn_blocking(move || Ledger::open(&plan, &entropy)).await??;

@@ -182,6 +182,11 @@ pub(crate) fn refused(mut response: Response<Bytes>, method: &Method, rules: Opt
 }
 
 impl Reply {
+    /// The status that the client is to be sent.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
     /// The answer as it is sent; the story ends with it.
     pub(crate) fn told_by(self, mut story: Story) -> Response<Told> {
         let (mut head, body) = head(self.response, &mut story);

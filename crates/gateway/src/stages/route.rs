@@ -62,12 +62,12 @@ pub(crate) fn find(
     let target =
         |route: &Arc<Route>| Target { application: Arc::clone(application), route: Arc::clone(route) };
     if let Some((route, preflight)) = for_preflight(application, request) {
-        story.saw_target(&application.name, Some(&route.name));
+        story.saw_target(&application.name, Some(route));
         story.pass(route.name.as_str());
         return Ok(Found::Preflight(target(route), preflight));
     }
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
-    story.saw_target(&application.name, Some(&route.name));
+    story.saw_target(&application.name, Some(route));
     match (request.asked, &route.websocket) {
         (Asked::ForAnswer, _) => {}
         (Asked::ForWebsocket(by), Some(rules)) => websocket::open(request, by, rules)?,

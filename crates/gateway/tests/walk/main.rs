@@ -11,6 +11,9 @@
     reason = "in a test a panic is the failure report"
 )]
 
+mod configured;
+mod ledger;
+mod recorded;
 mod world;
 
 use std::time::Duration;

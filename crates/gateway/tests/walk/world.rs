@@ -24,6 +24,9 @@ use portcullis_contract::snapshot::{
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
 use portcullis_testkit::{Upstream, eventually};
+use tokio::sync::watch;
+
+use crate::ledger::{Handed, Ledger};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -31,7 +34,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) upstream: Upstream,
-    gate: Arc<Gate>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) ledger: Arc<Ledger>,
+    stop: watch::Sender<bool>,
     fault: Arc<Fault>,
     events: Arc<Recorded>,
 }
@@ -47,19 +52,30 @@ pub(crate) struct Settled {
 impl World {
     pub(crate) async fn start(on_error: OnError) -> Self {
         let upstream = Upstream::start().await;
+        let snapshot = snapshot(&upstream, on_error);
+        Self::with(snapshot, upstream).await
+    }
+
+    /// A gate that decides by this Snapshot.
+    pub(crate) async fn with(snapshot: Snapshot, upstream: Upstream) -> Self {
         let (fault, events) = (Arc::new(Fault::default()), Arc::new(Recorded::default()));
+        let ledger = Arc::new(Ledger::default());
         let ports = Ports {
             clock: Arc::new(TestClock(Instant::now())),
             entropy: Arc::new(Counter::default()),
             events: Arc::<Recorded>::clone(&events),
+            audit: Arc::<Ledger>::clone(&ledger),
         };
-        let snapshot = Arc::new(snapshot(&upstream, on_error));
         let watch = Box::new(SharedFault(Arc::clone(&fault)));
-        let gate = Arc::new(Gate::new(snapshot, ports, watch).unwrap());
+        let gate = Arc::new(Gate::new(Arc::new(snapshot), ports, watch).unwrap());
         let server = Server::bind(Arc::clone(&gate), "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = server.local_addr().unwrap();
-        tokio::spawn(server.run(std::future::pending(), std::future::pending()));
-        let world = Self { address, upstream, gate, fault, events };
+        let stop = watch::Sender::new(false);
+        let (mut stopped, mut hurried) = (stop.subscribe(), stop.subscribe());
+        tokio::spawn(server.run(async move { drop(stopped.wait_for(|stop| *stop).await) }, async move {
+            drop(hurried.wait_for(|stop| *stop).await)
+        }));
+        let world = Self { address, upstream, gate, ledger, stop, fault, events };
         // The connection pool starts its own task with the first connection; counts are taken after that.
         portcullis_testkit::Client::without_pool().get(world.url("/echo")).send().await;
         world.events(1).await;
@@ -75,8 +91,20 @@ impl World {
         *self.fault.0.lock().unwrap() = stage;
     }
 
+    /// Forgets the events, and what the ledger was handed.
     pub(crate) fn forget_events(&self) {
         self.events.0.lock().unwrap().clear();
+        self.ledger.forget();
+    }
+
+    /// Stops the gate, and cuts off what is under way.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// What the ledger was handed, once `is_it` is true of it.
+    pub(crate) async fn handed(&self, is_it: impl Fn(&[Handed]) -> bool) -> Vec<Handed> {
+        eventually(DEADLINE, async || Some(self.ledger.handed()).filter(|handed| is_it(handed))).await
     }
 
     /// The events once there are at least `count` and every story has been told.
@@ -113,7 +141,7 @@ impl World {
         .await
     }
 
-    fn gauge(&self, name: &str) -> u64 {
+    pub(crate) fn gauge(&self, name: &str) -> u64 {
         let text = self.gate.text();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()

@@ -1,0 +1,73 @@
+//! A configuration with an application for each way to be recorded, compiled as the binary does it.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use portcullis_contract::ports::{FileProblem, SelfMade, Surroundings};
+use portcullis_contract::{Snapshot, compile};
+use portcullis_testkit::{Upstream, WebsocketUpstream};
+use rustls_pki_types::CertificateDer;
+use secrecy::SecretString;
+
+/// The ways, which are also the names of the hosts.
+pub(crate) const MODES: [&str; 4] = ["off", "after", "answer", "before"];
+
+/// Every host of [`MODES`] leads to `upstream`, `ws-MODE` to `sockets`, and `secure` to HTTPS.
+pub(crate) fn snapshot(upstream: &Upstream, sockets: &WebsocketUpstream, more: &str) -> Snapshot {
+    let mut text =
+        "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\ntrusted_proxies = [\"127.0.0.9/32\"]\n\
+                    [ban]\nexempt = [\"127.0.0.1/32\"]\n[flood]\nmode = \"off\"\n"
+            .to_owned();
+    for mode in MODES {
+        text +=
+            &application(mode, mode, upstream.url().trim_end_matches('/'), "cors = { origins = [\"*\"] }\n");
+        let socket = "websocket = { origin_required = false }\n";
+        text += &application(&format!("ws-{mode}"), mode, &sockets.url(), socket);
+    }
+    text += &application("secure", "before", "http://127.0.0.1:1", "")
+        .replace("hosts = [\"secure\"]\n", "hosts = [\"secure\"]\nhttps = \"redirect\"\n");
+    // Whoever asks for the address itself.
+    let text = text.replace("hosts = [\"after\"]", "hosts = [\"after\", \"*\"]") + more;
+    compile(&text, "test.toml", &Nothing, Timestamp::MIN).unwrap_or_else(|told| panic!("{told:?}\n{text}"))
+}
+
+fn application(name: &str, mode: &str, server: &str, more: &str) -> String {
+    format!(
+        "[application.{name}]\nhosts = [\"{name}\"]\n[application.{name}.upstream]\nservers = [\"{server}\"]\n\
+         retry_percent = 0\nbreaker = {{ failures = 1000 }}\n[[application.{name}.route]]\nname = \"all\"\n\
+         path = \"/*\"\npublic = true\naudit = \"{mode}\"\n{more}"
+    )
+}
+
+/// Surroundings in which there is nothing.
+struct Nothing;
+
+impl Surroundings for Nothing {
+    fn secret_file(&self, _: &Path) -> Result<SecretString, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+
+    fn public_file(&self, _: &Path) -> Result<Vec<u8>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+
+    fn files(&self, _: &Path) -> Result<Vec<PathBuf>, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+
+    fn self_made(&self, _: &Path, _: &[String]) -> Result<SelfMade, FileProblem> {
+        Err(FileProblem::Missing)
+    }
+
+    fn system_authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        Err("there are none".into())
+    }
+
+    fn variable(&self, _: &str) -> Option<SecretString> {
+        None
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        Path::new("/nowhere").join(path)
+    }
+}
