@@ -8,6 +8,7 @@
 //! Read next: [`token`] for who somebody is, [`demand`] for the authorization judgement, [`limit`] for how requests are counted, `table` for
 //! the fixed memory that limits, suspicion and bans share.
 
+pub mod aggregate;
 pub mod apikey;
 pub mod ban;
 pub mod cross_site;

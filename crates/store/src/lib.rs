@@ -4,6 +4,7 @@
 //! Nothing is decided here about what an entry says or who may read it. Read first: [`journal`], then [`storage`] and
 //! [`offline`]; and [`sql`] for tables.
 
+pub mod audit;
 pub mod journal;
 pub mod offline;
 pub mod sql;

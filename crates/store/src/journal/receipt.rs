@@ -115,6 +115,13 @@ impl Receipt {
     }
 }
 
+impl Clone for Receipt {
+    /// Another one for the same entry, which waits by itself.
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.batch), self.position)
+    }
+}
+
 impl Future for Receipt {
     type Output = Result<u64, Refused>;
 

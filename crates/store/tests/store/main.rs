@@ -1,4 +1,4 @@
-//! What a node keeps: the journal on disks that fail, and tables over both databases.
+//! What a node keeps: the journal on disks that fail, the recorder before it, and tables over both databases.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,5 +9,6 @@
     reason = "in a test a panic is the failure report, and it names its seed"
 )]
 
+mod audit;
 mod journal;
 mod sql;

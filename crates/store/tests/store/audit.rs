@@ -1,0 +1,8 @@
+//! The recorder: what is sealed and what is not, full disks and sealed journals, floods, intents over crashes, erasure.
+
+mod database;
+mod flood;
+mod intents;
+mod recording;
+mod sealing;
+mod world;
