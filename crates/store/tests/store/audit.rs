@@ -3,6 +3,8 @@
 mod database;
 mod flood;
 mod intents;
+mod node;
 mod recording;
+mod room;
 mod sealing;
 mod world;

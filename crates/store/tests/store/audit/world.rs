@@ -77,6 +77,7 @@ impl RootKeys for TestRoot {
 pub(crate) struct MapKeys {
     rows: Mutex<Vec<Row>>,
     pub(crate) is_down: AtomicBool,
+    pub(crate) panics: AtomicBool,
 }
 
 struct Row {
@@ -94,6 +95,7 @@ fn column(owner: Owner<'_>) -> Vec<u8> {
 
 impl MapKeys {
     fn rows(&self) -> Result<std::sync::MutexGuard<'_, Vec<Row>>, KeysFailed> {
+        assert!(!self.panics.load(Ordering::SeqCst), "the table panics");
         if self.is_down.load(Ordering::SeqCst) {
             return Err(KeysFailed("the table is down".into()));
         }
