@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 
 /// Keys of each sort that are held open, at most twice over; each has some hundred bytes.
 const HELD_OPEN: usize = 8192;
+/// For how long a key is held open: another node with the same table may have destroyed it.
+const HELD_FOR: Duration = Duration::from_secs(600);
 /// For how long the table is not asked after it has failed: whoever waits for it holds up all the others.
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
@@ -129,32 +131,35 @@ impl KeyRing {
 
     /// The key of a subject, which is made when there is none.
     pub fn of_subject(&self, name: &str) -> Result<Arc<DataKey>, KeyProblem> {
-        if let Some(key) = self.held().subjects.find(name) {
+        let now = self.clock.monotonic();
+        if let Some(key) = self.held().subjects.find(name, now) {
             return Ok(key);
         }
         let index = self.subjects.of_value(name.as_bytes());
-        let hold = |held: &mut Held, key| held.subjects.insert(name.into(), key);
+        let hold = |held: &mut Held, key| held.subjects.insert(name.into(), key, now);
         self.of_owner(Owner::Subject(&index), Purpose::Subject, hold)
     }
 
     /// The key of a day, which is made when there is none.
     pub fn of_day(&self, day: Date) -> Result<Arc<DataKey>, KeyProblem> {
-        if let Some(key) = self.held().days.find(&day) {
+        let now = self.clock.monotonic();
+        if let Some(key) = self.held().days.find(&day, now) {
             return Ok(key);
         }
-        self.of_owner(Owner::Day(day), Purpose::Day, |held, key| held.days.insert(day, key))
+        self.of_owner(Owner::Day(day), Purpose::Day, |held, key| held.days.insert(day, key, now))
     }
 
     /// The key with an id.
     pub fn by_id(&self, id: KeyId) -> Result<Found<Arc<DataKey>>, KeyProblem> {
-        if let Some(key) = self.held().ids.find(&id) {
+        let now = self.clock.monotonic();
+        if let Some(key) = self.held().ids.find(&id, now) {
             return Ok(Found::Key(key));
         }
         let erasures = self.held().erasures;
         Ok(match self.ask(|| Ok(self.table.find(id)?))? {
             Found::Key(wrapped) => {
                 let key = Arc::new(self.ask(|| Ok(self.root.unwrap(&wrapped)?))?);
-                self.hold(erasures, |held| held.ids.insert(id, Arc::clone(&key)));
+                self.hold(erasures, |held| held.ids.insert(id, Arc::clone(&key), now));
                 Found::Key(key)
             }
             Found::Destroyed => Found::Destroyed,
@@ -259,8 +264,8 @@ pub(super) fn day_of(time: Timestamp) -> Date {
 /// Keys by name, of which those that were not used for the longest time are forgotten: the used ones move to the young,
 /// and when those are many, the old are let go.
 struct Generations<N> {
-    young: HashMap<N, Arc<DataKey>>,
-    old: HashMap<N, Arc<DataKey>>,
+    young: HashMap<N, (Arc<DataKey>, Monotonic)>,
+    old: HashMap<N, (Arc<DataKey>, Monotonic)>,
 }
 
 impl<N> Default for Generations<N> {
@@ -270,23 +275,25 @@ impl<N> Default for Generations<N> {
 }
 
 impl<N: Hash + Eq> Generations<N> {
-    fn find<Q: Hash + Eq + ?Sized>(&mut self, name: &Q) -> Option<Arc<DataKey>>
+    /// The key, unless it has been held for too long.
+    fn find<Q: Hash + Eq + ?Sized>(&mut self, name: &Q, now: Monotonic) -> Option<Arc<DataKey>>
     where
         N: Borrow<Q>,
     {
-        if let Some(key) = self.young.get(name) {
-            return Some(Arc::clone(key));
+        let is_fresh = |since: Monotonic| now.since(since) < HELD_FOR;
+        if let Some((key, since)) = self.young.get(name) {
+            return is_fresh(*since).then(|| Arc::clone(key));
         }
-        let (name, key) = self.old.remove_entry(name)?;
-        self.insert(name, Arc::clone(&key));
-        Some(key)
+        let (name, (key, since)) = self.old.remove_entry(name)?;
+        self.insert(name, Arc::clone(&key), since);
+        is_fresh(since).then_some(key)
     }
 
-    fn insert(&mut self, name: N, key: Arc<DataKey>) {
+    fn insert(&mut self, name: N, key: Arc<DataKey>, since: Monotonic) {
         if self.young.len() >= HELD_OPEN {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(name, key);
+        self.young.insert(name, (key, since));
     }
 
     fn clear(&mut self) {
@@ -309,13 +316,14 @@ mod tests {
     fn keys_that_are_used_stay_and_memory_is_bounded() {
         let mut held = Generations::default();
         for number in 0..10 * HELD_OPEN as u64 {
-            held.insert(number, key(number));
-            assert!(held.find(&0).is_some_and(|found| found.id() == key(0).id()), "{number}");
+            held.insert(number, key(number), Monotonic(0));
+            assert!(held.find(&0, Monotonic(1)).is_some_and(|found| found.id() == key(0).id()), "{number}");
             assert!(held.young.len() + held.old.len() <= 2 * HELD_OPEN + 1);
         }
-        assert!(held.find(&1).is_none());
+        assert!(held.find(&1, Monotonic(1)).is_none());
+        assert!(held.find(&0, Monotonic(0).plus(HELD_FOR)).is_none(), "it is asked for again");
         held.clear();
-        assert!(held.find(&0).is_none());
+        assert!(held.find(&0, Monotonic(1)).is_none());
     }
 
     #[test]

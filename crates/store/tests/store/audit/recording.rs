@@ -94,6 +94,29 @@ fn an_erased_subject_is_unreadable_and_the_others_are_not() {
 }
 
 #[test]
+fn what_another_node_has_erased_is_not_sealed_by_the_old_key_for_long() {
+    let temp = tempfile::tempdir().unwrap();
+    let world = World::new(4);
+    let (recorder, journal, ring) = world.start_in(&temp.path().join("ledger"));
+    let handle = recorder.handle();
+    let keep = || block_on(handle.keep(world.request(Some("ada"), "192.0.2.1", "/x"), Urgency::Ordinary));
+    keep().unwrap();
+    let old = ring.of_subject("ada").unwrap().id();
+    assert_eq!(world.ring().erase_subject("ada").unwrap(), Some(old));
+    assert_eq!(ring.of_subject("ada").unwrap().id(), old, "it is held open here");
+    world.clock.pass(Duration::from_secs(600));
+    keep().unwrap();
+    assert_ne!(ring.of_subject("ada").unwrap().id(), old);
+    recorder.end(WAIT).unwrap();
+    let entries = read(&journal, &world);
+    let is_readable = entries.iter().filter(|entry| entry.request.is_some());
+    assert_eq!(
+        is_readable.map(|entry| entry.personal.personal().is_some()).collect::<Vec<_>>(),
+        [false, true]
+    );
+}
+
+#[test]
 fn the_addresses_of_a_day_go_with_its_key() {
     let temp = tempfile::tempdir().unwrap();
     let world = World::new(3);
