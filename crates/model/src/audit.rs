@@ -133,6 +133,17 @@ impl<P> Entry<P> {
     }
 }
 
+impl Entry<Personal> {
+    /// Moves a method that is not registered to the personal part: a client can choose any word, also somebody's name.
+    pub fn hide_method(&mut self) {
+        let Some(request) = &mut self.request else { return };
+        if !METHODS.contains(&request.method.as_ref()) && request.method.as_ref() != OTHER_METHOD {
+            let method = std::mem::replace(&mut request.method, OTHER_METHOD.into());
+            self.personal.method = Some(method).filter(|method| !method.is_empty());
+        }
+    }
+}
+
 /// Reads the version. Later ones are other forms, and a reader that guessed would tell half of them.
 fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
@@ -353,6 +364,50 @@ pub enum Told {
     /// By the node itself, because the request's own last entry is not there: after a crash, or when it found no room.
     Recovered,
 }
+
+/// The methods that IANA has registered (as of RFC 9110 §16.1).
+const METHODS: [&str; 40] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
 
 /// What stands in the clear for a method that is not registered.
 pub const OTHER_METHOD: &str = "other";

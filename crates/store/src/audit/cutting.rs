@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use portcullis_model::audit::{Change, Cut, Entry, OTHER_METHOD, Personal, RequestFacts, SealedPersonal};
+use portcullis_model::audit::{Change, Cut, Entry, Personal, RequestFacts, SealedPersonal};
 use serde::Serialize;
 
 /// How long texts may be, as JSON and in bytes, in one attempt after the other.
@@ -25,18 +25,9 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn of(mut entry: Entry<Personal>) -> Self {
+        entry.hide_method();
         let (personal, about) = (std::mem::take(&mut entry.personal), entry.about.take());
-        let mut parts = Self { clear: entry.with(SealedPersonal(None), None), personal, about };
-        parts.hide_method();
-        parts
-    }
-
-    /// Moves a method that is not registered to the personal fields: a client can choose any word, also a name.
-    fn hide_method(&mut self) {
-        let Some(request) = &mut self.clear.request else { return };
-        if !METHODS.contains(&request.method.as_ref()) && request.method.as_ref() != OTHER_METHOD {
-            self.personal.method = Some(std::mem::replace(&mut request.method, OTHER_METHOD.into()));
-        }
+        Self { clear: entry.with(SealedPersonal(None), None), personal, about }
     }
 
     /// Cuts every text that is longer than `level`.
@@ -184,47 +175,3 @@ fn bytes_in_json(letter: char) -> usize {
         other => other.len_utf8(),
     }
 }
-
-/// The methods that IANA has registered (as of RFC 9110 §16.1).
-const METHODS: [&str; 40] = [
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LABEL",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "OPTIONS",
-    "ORDERPATCH",
-    "PATCH",
-    "POST",
-    "PRI",
-    "PROPFIND",
-    "PROPPATCH",
-    "PUT",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "TRACE",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-];

@@ -129,8 +129,8 @@ fn maybe(most: usize) -> impl Strategy<Value = Option<Box<str>>> {
 fn personal(most: usize) -> impl Strategy<Value = Personal> {
     let texts = prop::collection::vec(maybe(most), 8);
     let client = prop::option::of(any::<[u8; 16]>().prop_map(std::net::IpAddr::from));
-    let many = prop_oneof![4 => 0..15_usize, 1 => 0..3000_usize];
-    let decisions = (many, text(most / 4)).prop_map(|(count, detail)| {
+    let many = prop_oneof![4 => 0..15_usize, 1 => 0..500_usize];
+    let decisions = (many, text(most / 100 + 1)).prop_map(|(count, detail)| {
         let decision = Decision { stage: Stage::InspectBody, verdict: Verdict::Note, detail };
         vec![decision; count]
     });
@@ -197,7 +197,7 @@ fn entry(most: usize) -> impl Strategy<Value = Entry<Personal>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_entry_fits_opens_again_and_says_what_was_cut(entry in entry(90_000)) {
@@ -211,18 +211,18 @@ proptest! {
 
     #[test]
     fn what_is_short_is_whole(entry in entry(30)) {
-        let bytes = sealed(entry, ENTRY_BYTES_MAX).unwrap();
-        if bytes.len() < 30_000 {
-            let text = String::from_utf8(bytes).unwrap();
-            prop_assert!(!text.contains("\"cut\""), "{text}");
-        }
+        let few = |part: &Personal| part.decisions.len() < 20;
+        prop_assume!(few(&entry.personal) && entry.about.as_deref().is_none_or(few));
+        let after = decode(&sealed(entry, ENTRY_BYTES_MAX).unwrap()).unwrap();
+        let personal = after.personal.0.map(|part| opened(&part, after.id, "personal", &key(1)));
+        prop_assert_eq!((after.cut, personal.unwrap_or_default().cut), (vec![], vec![]));
     }
 }
 
 #[test]
 fn the_longest_of_all_texts_fits_and_keeps_its_beginning() {
     for letter in ["a", "\u{0}", "𝄞", "\""] {
-        let long: Box<str> = letter.repeat(2 << 20).into();
+        let long: Box<str> = letter.repeat(256 << 10).into();
         let mut personal = Personal { client: "192.0.2.1".parse().ok(), ..Personal::default() };
         for text in [&mut personal.path, &mut personal.host, &mut personal.reason, &mut personal.trace_id] {
             *text = Some(long.clone());
