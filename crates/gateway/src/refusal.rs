@@ -12,7 +12,8 @@ use portcullis_model::Blame;
 
 use crate::strict::Fault;
 
-/// When a request that was shed may come again: long enough for some of those under way to end.
+/// When a request that was shed, or found no room in the ledger, may come again: long enough for some of those under way
+/// to end.
 const SHED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a request was refused.

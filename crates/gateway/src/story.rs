@@ -3,6 +3,9 @@
 //! A Story begins when a head has been read and travels with the request, then inside the answer's body. It is told
 //! when it is dropped, and it is dropped on every path there is: the last byte was sent, the client left, a stage
 //! panicked, the task was cut off at shutdown. So no path can forget it and none can tell it twice.
+//!
+//! The ledger hears of it once too, and on some routes earlier: [`Story::intend`] before the upstream is asked,
+//! [`Story::settle`] before the answer leaves. What it was handed then is not told again at the end.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -260,7 +263,7 @@ impl Story {
         self.keep(entry, urgency).await.map_err(|not| self.unrecorded(not.to_string()))
     }
 
-    /// The request cannot go on, because it could not be recorded.
+    /// The request cannot go on, because it could not be recorded: in the log it ends at `record`, wherever it had got to.
     pub(crate) fn unrecorded(&mut self, why: impl Into<Cow<'static, str>>) -> Refusal {
         self.ledger = Ledger::Unwilling;
         self.event.stage = Stage::Record;
