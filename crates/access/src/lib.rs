@@ -16,6 +16,7 @@ pub mod demand;
 pub mod forged;
 pub mod limit;
 pub mod origin;
+pub mod password;
 pub mod patterns;
 pub mod refresh;
 pub mod roles;
