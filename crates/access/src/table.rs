@@ -1,8 +1,10 @@
-//! A table of fixed size from keys to small values: the one memory of limits, suspicion and bans.
+//! A table of fixed size from keys to small values: the one memory of limits, suspicion, bans and
+//! lockout.
 //!
 //! Memory is taken once, at the start, so a flood of new addresses can only push out other entries and never
 //! grow the process. Which entry is worth least, and so goes first, is the user's to say; this file knows
-//! nothing of limits or bans. Read next: `limit.rs`, `suspicion.rs` and `ban.rs`, its three users.
+//! nothing of limits or bans. Read next: `limit.rs`, `suspicion.rs`, `ban.rs` and
+//! `lockout.rs`, its users.
 
 use std::hash::Hasher;
 use std::num::NonZeroU128;
