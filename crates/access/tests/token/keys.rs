@@ -132,6 +132,19 @@ fn a_weak_rsa_key_is_refused() {
 }
 
 #[test]
+fn a_key_that_can_be_factored_for_its_makers_fault_is_refused() {
+    // Of CVE-2017-15361, from case 7 of Wycheproof's `json_web_key`; its exponent is 65537 and its length 2049 bits.
+    let n = concat!(
+        "AanFpofbj7KjD4Lf-N2hVMKR7yewSyXhhbirIMTGpfYEhZ_lnt5UoK98DnKIgArXGTu3MaW_HhFw16HGaTDUHq",
+        "PrId7fe4r11CqRw09yBFuW79V8sYIwHdzCaWflUI6auImYbVfoN9_nD5n8N8SY9DwXw7mwZM9wREPXoDPgOoIW",
+        "l6q_MPsp7n0zs3Z5ZaiQWOOzl1S9OhwAfSiiOwz6efnXEaxuTEtPd7BjSx7NaFka8Dx9U7YqXy2RFj1O9PjyaD",
+        "GuRh7YXsX3iMUSP_wSyHQg_c_qHRtKUsNSGCT7OZg0hzm2KphtjnayKJvC64vAbROBR4Ubg6Bxg9IQVZ-QYyE",
+    );
+    let key = json!({ "kty": "RSA", "alg": "RS256", "kid": "k", "e": "AQAB", "n": n });
+    assert_eq!(parse(&[key]), Err(KeyProblem::Weak));
+}
+
+#[test]
 fn a_set_that_is_empty_ambiguous_or_no_set_is_refused() {
     let key = jwk(Algorithm::EdDsa);
     assert!(parse(&[]).is_err());
