@@ -37,14 +37,18 @@ pub trait Storage: Send + Sync {
 
 /// A file that is being written.
 pub trait Appended: Send {
-    /// Writes behind what is there. After an error any part of `bytes` may have been written.
+    /// Writes behind what was appended before. After an error any part of `bytes` may have been written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes so many zeros behind what was appended. What is appended next goes over them, and then a sync has neither
+    /// a new length nor a new place on the disk to make durable, which costs more than the bytes. After an error any
+    /// part of them may have been written.
+    fn write_ahead(&mut self, bytes: u64) -> io::Result<()>;
     /// Lets the system begin to write, and does not wait. It promises nothing: it makes the sync of many files quick.
     fn begin_sync(&mut self) {}
     /// Returns once all that was written is durable. After an error it must not be asked again: the system has
     /// forgotten what it could not write, and would say that all is well.
     fn sync_data(&mut self) -> io::Result<()>;
-    /// Takes away what is behind the first `length` bytes.
+    /// Takes away what is behind the first `length` bytes, zeros that were written ahead included.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 

@@ -142,10 +142,13 @@ impl Names {
 }
 
 impl Content {
-    fn append(&mut self, bytes: &[u8]) {
-        let from = self.cache.len() / SECTOR_BYTES;
-        self.cache.extend_from_slice(bytes);
-        self.dirty.extend(from..self.cache.len().div_ceil(SECTOR_BYTES));
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        let end = at + bytes.len();
+        if self.cache.len() < end {
+            self.cache.resize(end, 0);
+        }
+        self.cache[at..end].copy_from_slice(bytes);
+        self.dirty.extend(at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
     }
 
     fn cut(&mut self, length: usize) {
@@ -391,14 +394,14 @@ impl Storage for SimulatedDisk {
             state.files.insert(id, Content::default());
         }
         state.ended()?;
-        Ok(Box::new(Handle { disk: self.clone(), id }))
+        Ok(Box::new(Handle { disk: self.clone(), id, at: 0 }))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Source>> {
         let mut state = self.state();
         state.ended()?;
         let id = state.file(name)?;
-        Ok(Box::new(Handle { disk: self.clone(), id }))
+        Ok(Box::new(Handle { disk: self.clone(), id, at: 0 }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -483,27 +486,47 @@ impl Storage for SimulatedDisk {
 struct Handle {
     disk: SimulatedDisk,
     id: u64,
+    /// Where the next append goes.
+    at: usize,
 }
 
-impl Appended for Handle {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl Handle {
+    /// Writes from `at` on, as far as there is room and nothing happens. Gives how far it came, and how it ended.
+    fn write(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
         let state = &mut *self.disk.state();
-        let free = state.capacity.saturating_sub(state.used());
-        let fault = state.begin()?;
-        let is_full = fault == Some(DiskFault::Full) || (bytes.len() as u64) > free;
+        let free = usize::try_from(state.capacity.saturating_sub(state.used())).unwrap_or(usize::MAX);
+        let fault = match state.begin() {
+            Ok(fault) => fault,
+            Err(problem) => return (0, Err(problem)),
+        };
         let content = state.files.entry(self.id).or_default();
+        // Over what is there it needs no room.
+        let room = free.saturating_add(content.cache.len().saturating_sub(self.at));
+        let is_full = fault == Some(DiskFault::Full) || bytes.len() > room;
         let written = match fault {
             None if !is_full => bytes.len(),
-            _ => state.random.below(bytes.len().min(usize::try_from(free).unwrap_or(usize::MAX)) as u64 + 1)
-                as usize,
+            _ => state.random.below(bytes.len().min(room) as u64 + 1) as usize,
         };
-        content.append(&bytes[..written]);
-        match fault {
+        content.write(self.at, &bytes[..written]);
+        let ended = match fault {
             Some(DiskFault::Stop) => Err(stopped()),
             Some(DiskFault::Fail) => Err(failed()),
             Some(DiskFault::Full) | None if is_full => Err(io::ErrorKind::StorageFull.into()),
             Some(DiskFault::Full) | None => Ok(()),
-        }
+        };
+        (written, ended)
+    }
+}
+
+impl Appended for Handle {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (written, ended) = self.write(bytes);
+        self.at += written;
+        ended
+    }
+
+    fn write_ahead(&mut self, bytes: u64) -> io::Result<()> {
+        self.write(&vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)]).1
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
@@ -535,6 +558,7 @@ impl Appended for Handle {
         if fault != Some(DiskFault::Fail) {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             state.files.entry(self.id).or_default().cut(length);
+            self.at = length;
         }
         match fault {
             Some(DiskFault::Stop) => Err(stopped()),

@@ -1,8 +1,8 @@
 //! One measurement of `make bench-ledger` (`bench/ledger` runs them all, `bench/README.md` says what they mean).
 //!
 //! ```text
-//! ledger raw|journal WRITERS SECONDS FOLDER    durable events a second
-//! ledger fill ENTRIES FOLDER                   a log to be verified
+//! ledger raw|ahead|journal WRITERS SECONDS FOLDER    durable events a second
+//! ledger fill ENTRIES FOLDER                         a log to be verified
 //! ledger verify FOLDER
 //! ```
 //!
@@ -41,13 +41,14 @@ fn main() {
             measure(target, writers, seconds, Path::new(folder)).print(target, writers);
         }
         // `cargo bench` and whoever tries.
-        _ => println!("usage: ledger raw|journal WRITERS SECONDS FOLDER; see bench/README.md"),
+        _ => println!("usage: ledger raw|ahead|journal WRITERS SECONDS FOLDER; see bench/README.md"),
     }
 }
 
 fn measure(target: &str, writers: usize, time: Duration, folder: &Path) -> Measured {
     match target {
-        "raw" => targets::raw(writers, time, folder),
+        "raw" => targets::raw(writers, time, folder, 0),
+        "ahead" => targets::raw(writers, time, folder, 1 << 20),
         "journal" => targets::journal(writers, time, folder),
         _ => panic!("`{target}` is nothing that is measured"),
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,17 +28,18 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// One thread appends batches of as many events as there are writers and syncs each: nobody has to be woken, nothing is
-/// built. Files are as long as a segment, and are begun as a segment is.
-pub(crate) fn raw(writers: usize, time: Duration, folder: &Path) -> Measured {
+/// built. Files are as long as a segment, and are begun as a segment is; zeros are written ahead of the batches, if any.
+pub(crate) fn raw(writers: usize, time: Duration, folder: &Path, ahead: usize) -> Measured {
     fs::create_dir(folder).unwrap();
     let bodies = closed_loop::bodies();
     let batches: Vec<Vec<u8>> = (0..8)
         .map(|batch| bodies.iter().cycle().skip(batch * writers).take(writers).flatten().copied().collect())
         .collect();
-    let (mut waits, mut number, mut length) = (Vec::new(), 0, u64::MAX);
+    let (mut waits, mut number, mut length, mut zeroed) = (Vec::new(), 0, u64::MAX, 0);
+    let zeros = vec![0; ahead];
     let begin_file = |number: usize| {
         let file =
-            OpenOptions::new().append(true).create_new(true).open(folder.join(number.to_string())).unwrap();
+            OpenOptions::new().write(true).create_new(true).open(folder.join(number.to_string())).unwrap();
         fs::File::open(folder).unwrap().sync_all().unwrap();
         file
     };
@@ -50,11 +52,15 @@ pub(crate) fn raw(writers: usize, time: Duration, folder: &Path) -> Measured {
         }
         if length >= segment_bytes {
             number += 1;
-            (file, length) = (begin_file(number), 0);
+            (file, length, zeroed) = (begin_file(number), 0, 0);
         }
         file.write_all(batch).unwrap();
-        file.sync_data().unwrap();
         length += batch.len() as u64;
+        if length > zeroed {
+            file.write_all_at(&zeros, length).unwrap();
+            zeroed = length + ahead as u64;
+        }
+        file.sync_data().unwrap();
         waits.push(before.elapsed());
     }
     let (elapsed, batches) = (begin.elapsed(), waits.len() as u64);

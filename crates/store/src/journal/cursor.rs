@@ -27,7 +27,7 @@ pub(super) struct Cursor {
 pub(super) enum Step<T> {
     /// This.
     Found(T),
-    /// The segment ends here, behind a whole batch.
+    /// The segment ends here, behind a whole batch; or zeros follow, which were written ahead.
     End,
     /// No batch, or not a whole one.
     Bad,
@@ -67,19 +67,13 @@ impl Cursor {
         self.next
     }
 
-    pub(super) fn length(&self) -> io::Result<u64> {
-        self.source.length()
-    }
-
     /// The head of the next batch, as far as it can be read.
     pub(super) fn peek(&self) -> io::Result<Step<FrameHead>> {
         let mut bytes = [0; FRAME_HEAD_BYTES];
-        Ok(match self.source.read_at(self.at, &mut bytes)? {
-            0 => Step::End,
-            FRAME_HEAD_BYTES => match FrameHead::decode(&bytes, self.head.salt) {
-                Some(head) if head.first == self.batch_end && head.count > 0 => Step::Found(head),
-                _ => Step::Bad,
-            },
+        let read = self.source.read_at(self.at, &mut bytes)?;
+        Ok(match FrameHead::decode(&bytes, self.head.salt) {
+            Some(head) if head.first == self.batch_end && head.count > 0 => Step::Found(head),
+            _ if bytes.iter().take(read).all(|byte| *byte == 0) => Step::End,
             _ => Step::Bad,
         })
     }
@@ -152,14 +146,26 @@ impl Cursor {
         Ok(Step::Found(entry))
     }
 
+    /// How many bytes are behind the place where the next batch should begin, without the zeros at the end: more than none
+    /// means that a batch was begun there.
+    pub(super) fn rest(&self) -> io::Result<u64> {
+        let bytes = self.read_rest()?;
+        let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+        Ok(bytes.len().saturating_sub(zeros) as u64)
+    }
+
     /// Whether a whole batch of later entries is behind the place where the next one should begin: then that one was
     /// durable, and was damaged afterwards.
     pub(super) fn has_later(&self) -> io::Result<bool> {
-        let rest = self.length()?.saturating_sub(self.at);
+        Ok(find_later(&self.read_rest()?, self.head.salt, self.batch_end).is_some())
+    }
+
+    fn read_rest(&self) -> io::Result<Vec<u8>> {
+        let rest = self.source.length()?.saturating_sub(self.at);
         let mut bytes = vec![0; usize::try_from(rest).map_err(|_| io::ErrorKind::FileTooLarge)?];
         let read = self.source.read_at(self.at, &mut bytes)?;
         bytes.truncate(read);
-        Ok(find_later(&bytes, self.head.salt, self.batch_end).is_some())
+        Ok(bytes)
     }
 
     /// Reads raw bytes, for copying.

@@ -165,18 +165,16 @@ impl Tail<'_> {
             }
         };
         let mut end = first;
-        let is_torn = loop {
-            match cursor.batch().map_err(OpenError::io(&name))? {
-                Step::Found(next) => end = next,
-                Step::End => break false,
-                Step::Bad => break true,
-            }
-        };
+        while let Step::Found(next) = cursor.batch().map_err(OpenError::io(&name))? {
+            end = next;
+        }
+        // Of a batch whose head did not reach the disk, what is behind the head may have.
+        let rest = cursor.rest().map_err(OpenError::io(&name))?;
+        let is_torn = rest > 0;
         if end < self.size || is_torn && cursor.has_later().map_err(OpenError::io(&name))? {
             return Err(damaged(cursor.at(), "a batch of entries is not as it was written"));
         }
         if is_torn {
-            let length = cursor.length().map_err(OpenError::io(&name))?;
             let lost = match cursor.peek().map_err(OpenError::io(&name))? {
                 Step::Found(head) => Some(head.count),
                 Step::End | Step::Bad => None,
@@ -184,7 +182,7 @@ impl Tail<'_> {
             self.repaired = Some(Repaired {
                 file: name.clone(),
                 offset: cursor.at(),
-                bytes: length.saturating_sub(cursor.at()),
+                bytes: rest,
                 entries_lost_unacknowledged: lost,
             });
         }

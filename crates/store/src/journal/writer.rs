@@ -39,8 +39,10 @@ struct Open {
     file: Box<dyn Appended>,
     name: String,
     salt: u64,
-    /// Its length; all of it is durable.
+    /// The length of its batches; all of them are durable.
     bytes: u64,
+    /// Up to here zeros were written ahead.
+    ahead: u64,
 }
 
 /// What a turn of the writer did.
@@ -128,12 +130,33 @@ impl Writer {
             self.segment = Some(open);
             return Err(Failure::Full);
         }
+        if length > open.ahead {
+            self.write_ahead(&mut open, length)?;
+        }
         open.file.sync_data().map_err(|why| broken("syncing", &open.name, &why))?;
         open.bytes = length;
         self.segment = Some(open);
         self.next = first.saturating_add(u64::from(frame.count()));
         self.shared.batch_durable(self.next, length);
         Ok(first)
+    }
+
+    /// Writes zeros behind a batch that ends at `length`, as far as the segment will reach and while there is much room.
+    fn write_ahead(&self, open: &mut Open, length: u64) -> Result<(), Failure> {
+        let settings = &self.shared.settings;
+        let bytes = settings.ahead_bytes.min(settings.segment_bytes_max.saturating_sub(length));
+        if bytes == 0 || self.shared.queue.disk() > Room::Behind {
+            return Ok(());
+        }
+        match open.file.write_ahead(bytes) {
+            Ok(()) => open.ahead = length.saturating_add(bytes),
+            // It goes without, and others get the room.
+            Err(why) if is_full(&why) => {
+                open.file.cut(length).map_err(|why| broken("cutting", &open.name, &why))?;
+            }
+            Err(why) => return Err(broken("writing", &open.name, &why)),
+        }
+        Ok(())
     }
 
     /// Begins a segment. Its head is durable before a batch is in it: so a long segment without a good head is damaged.
@@ -156,7 +179,7 @@ impl Writer {
         storage.sync_folder(SEGMENTS).map_err(|why| broken("syncing", SEGMENTS, &why))?;
         let bytes = SEGMENT_HEAD_BYTES as u64;
         self.shared.segment_begun(Segment { first, bytes });
-        Ok(Open { file, name, salt: head.salt, bytes })
+        Ok(Open { file, name, salt: head.salt, bytes, ahead: bytes })
     }
 
     /// Looks how much room there is, and tells the queue.
@@ -193,6 +216,7 @@ impl Drop for Writer {
 /// Cuts off what was written of a batch, durably.
 fn take_back(open: &mut Open) -> Result<(), Failure> {
     let cut = open.file.cut(open.bytes).and_then(|()| open.file.sync_data());
+    open.ahead = open.bytes;
     cut.map_err(|why| broken("taking back a batch from", &open.name, &why))
 }
 

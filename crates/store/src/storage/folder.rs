@@ -4,7 +4,7 @@
 //! symbolic link is followed to a file.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,9 @@ use super::{Appended, Source, Storage};
 
 /// Mode bits that let others than the owner do anything.
 const OTHERS: u32 = 0o077;
+
+/// What is written ahead at once.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The file that is locked, and says by whom.
 const LOCK: &str = "lock";
@@ -175,7 +178,7 @@ fn check(root: &Path, own: u32) -> Result<(), FolderError> {
 impl Storage for Folder {
     fn create_new(&self, name: &str) -> io::Result<Box<dyn Appended>> {
         let place = self.writable(name)?;
-        Ok(Box::new(options().append(true).create_new(true).mode(0o600).open(place)?))
+        Ok(Box::new(options().write(true).create_new(true).mode(0o600).open(place)?))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Source>> {
@@ -234,6 +237,17 @@ impl Appended for File {
         self.write_all(bytes)
     }
 
+    fn write_ahead(&mut self, bytes: u64) -> io::Result<()> {
+        // Written, and not only allocated: the first write to a place that was allocated is noted by the file system.
+        let (mut at, mut rest) = (self.stream_position()?, bytes);
+        while rest > 0 {
+            let part = ZEROS.get(..usize::try_from(rest).unwrap_or(ZEROS.len())).unwrap_or(&ZEROS);
+            self.write_all_at(part, at)?;
+            (at, rest) = (at.saturating_add(part.len() as u64), rest.saturating_sub(part.len() as u64));
+        }
+        Ok(())
+    }
+
     fn begin_sync(&mut self) {
         // Of a file that nobody will read soon the pages are written at once. Whether the system does it is all the same.
         let _ = fadvise(&*self, 0, None, Advice::DontNeed);
@@ -244,7 +258,8 @@ impl Appended for File {
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(drop)
     }
 }
 
@@ -366,14 +381,19 @@ mod tests {
         let folder = Folder::own(&path).unwrap();
         let mut file = folder.create_new("f").unwrap();
         file.append(b"one two").unwrap();
+        file.write_ahead(200_000).unwrap();
+        assert_eq!(folder.open("f").unwrap().length().unwrap(), 200_007);
         file.cut(4).unwrap();
+        file.write_ahead(7).unwrap();
         file.append(b"three").unwrap();
+        file.begin_sync();
         file.sync_data().unwrap();
+        assert_eq!(fs::read(path.join("f")).unwrap(), b"one three\0\0");
         folder.rename("f", "g").unwrap();
         folder.sync_folder("").unwrap();
         let mut room = [0; 6];
         let source = folder.open("g").unwrap();
-        assert_eq!((source.read_at(4, &mut room).unwrap(), &room[..5]), (5, &b"three"[..]));
+        assert_eq!((source.read_at(6, &mut room).unwrap(), &room[..5]), (5, &b"ree\0\0"[..]));
         let mut names = folder.list("").unwrap();
         names.sort();
         assert_eq!(names, ["g", LOCK]);

@@ -115,3 +115,24 @@ fn the_same_seed_does_the_same() {
     };
     assert!((0..20).all(|seed| left(seed) == left(seed)));
 }
+
+#[test]
+fn what_goes_over_zeros_needs_no_room_and_is_lost_by_sectors_too() {
+    let mut holes = 0;
+    for seed in 0..50 {
+        let (disk, mut file) = disk(seed);
+        disk.leave_room(2000);
+        assert!(file.write_ahead(2001).is_err());
+        file.cut(1000).unwrap();
+        file.write_ahead(2000).unwrap();
+        file.sync_data().unwrap();
+        file.append(&[2; 1900]).unwrap();
+        assert!(file.append(&[3; 101]).is_err(), "there is room for a hundred");
+        disk.start_again(Stopped::Machine);
+        let left = disk.content("a/f");
+        assert_eq!((left.len(), &left[..1000]), (3000, &[1; 1000][..]), "seed {seed}");
+        let sectors: Vec<_> = left[1024..2900].chunks(SECTOR_BYTES).map(|sector| sector[0]).collect();
+        holes += u32::from(sectors.windows(2).any(|pair| pair == [0, 2]));
+    }
+    assert!(holes > 5, "{holes}");
+}

@@ -163,6 +163,8 @@ impl World {
         let journal = journal::Settings {
             reserve_bytes: 0,
             last_reserve_bytes: 0,
+            // What is written ahead would be room on a full disk.
+            ahead_bytes: 0,
             ..journal::Settings::new(ORIGIN, seed)
         };
         Self {

@@ -12,7 +12,12 @@ const SEGMENT: &str = "journal/00000000000000000000";
 
 /// Three batches of two entries in one segment, no checkpoint, and where each batch begins.
 fn three_batches() -> (World, Vec<usize>) {
-    let mut world = World::new(SimulatedDisk::new(1), calm());
+    three_batches_before(0)
+}
+
+/// The same with so many zeros behind each batch, until the next goes over them.
+fn three_batches_before(zeros: usize) -> (World, Vec<usize>) {
+    let mut world = World::new(SimulatedDisk::new(1), Settings { ahead_bytes: zeros as u64, ..calm() });
     let mut opened = world.open().unwrap();
     let mut begins = Vec::new();
     for _ in 0..3 {
@@ -20,15 +25,20 @@ fn three_batches() -> (World, Vec<usize>) {
             world.append(&opened.journal, 20, Class::Ordinary).unwrap();
         }
         // The head of the segment comes with the first batch.
-        begins.push(if begins.is_empty() { 28 } else { world.disk.content(SEGMENT).len() });
+        begins.push(if begins.is_empty() { 28 } else { written(&world.disk.content(SEGMENT)) });
         opened.writer.turn();
     }
     world.listen(&opened.journal);
     (world, begins)
 }
 
+/// How much of a segment was written, without the zeros at its end; here no batch ends with one.
+fn written(content: &[u8]) -> usize {
+    content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
 fn calm() -> Settings {
-    Settings { reserve_bytes: 0, last_reserve_bytes: 0, ..Settings::new(ORIGIN, 5) }
+    Settings { ahead_bytes: 0, reserve_bytes: 0, last_reserve_bytes: 0, ..Settings::new(ORIGIN, 5) }
 }
 
 #[track_caller]
@@ -76,7 +86,7 @@ fn a_torn_batch_is_left_out_and_told() {
         let opened = world.open().unwrap();
         let repaired = opened.repaired.as_ref().expect("it says so");
         assert_eq!((repaired.file.as_str(), repaired.offset), (SEGMENT, begins[2] as u64));
-        assert_eq!(repaired.bytes, (torn.len() - begins[2]) as u64);
+        assert_eq!(repaired.bytes, (written(&torn) - begins[2]) as u64);
         assert_eq!(repaired.entries_lost_unacknowledged, is_head_whole(length).then_some(2), "{length}");
         assert_eq!(opened.journal.status().durable, 4);
         assert_eq!(world.disk.content(SEGMENT), good[..begins[2]]);
@@ -84,6 +94,39 @@ fn a_torn_batch_is_left_out_and_told() {
         drop(opened);
         world.disk.start_again(Stopped::Machine);
         assert_eq!(world.open().unwrap().repaired, None);
+    }
+}
+
+#[test]
+fn zeros_that_were_written_ahead_are_neither_a_torn_batch_nor_cover_damage() {
+    // One is overwritten by the next batch in part, two hundred hold one batch more, and a thousand all of them.
+    for zeros in [1, 200, 1000] {
+        let (mut world, begins) = three_batches_before(zeros);
+        let good = world.disk.content(SEGMENT);
+        let end = written(&good);
+        assert!(good.len() > end, "{zeros}: there are zeros behind the last batch");
+        let opened = world.open().unwrap();
+        assert_eq!((opened.journal.status().durable, &opened.repaired), (6, &None), "{zeros}");
+        world.check(&opened.journal, &mut Random::new(1));
+        drop(opened);
+        let without = |from: usize, end: usize| {
+            let mut damaged = good.clone();
+            damaged[from..end].fill(0);
+            world.disk.overwrite(SEGMENT, &damaged);
+            World::new(world.disk.clone(), calm())
+        };
+        // Nothing of the last batch reached the disk: it is as if it had not been begun.
+        let opened = without(begins[2], end).open().unwrap();
+        assert_eq!((opened.journal.status().durable, opened.repaired), (4, None), "{zeros}");
+        // Only its head did not.
+        let opened = without(begins[2], begins[2] + 28).open().unwrap();
+        let repaired = opened.repaired.expect("it says so");
+        assert_eq!(opened.journal.status().durable, 4, "{zeros}");
+        assert_eq!((repaired.offset, repaired.bytes), (begins[2] as u64, (end - begins[2]) as u64));
+        assert_eq!(repaired.entries_lost_unacknowledged, None);
+        // What is before a whole batch was durable once.
+        damaged_at(&mut without(begins[1], begins[1] + 28), SEGMENT, begins[1]);
+        damaged_at(&mut without(begins[1], begins[2]), SEGMENT, begins[1]);
     }
 }
 

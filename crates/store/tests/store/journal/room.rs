@@ -9,7 +9,8 @@ use portcullis_testkit::{DiskFault, Random, SimulatedDisk, Stopped};
 use super::world::{ORIGIN, World};
 
 fn world(change: impl FnOnce(&mut Settings)) -> (World, Opened) {
-    let mut settings = Settings { reserve_bytes: 0, last_reserve_bytes: 0, ..Settings::new(ORIGIN, 5) };
+    let mut settings =
+        Settings { ahead_bytes: 0, reserve_bytes: 0, last_reserve_bytes: 0, ..Settings::new(ORIGIN, 5) };
     change(&mut settings);
     let mut world = World::new(SimulatedDisk::new(1), settings);
     let opened = world.open().unwrap();
@@ -40,6 +41,42 @@ fn a_batch_that_does_not_fit_is_taken_back_and_the_journal_goes_on() {
     let opened = world.open().unwrap();
     assert_eq!(opened.repaired, None, "nothing of the refused batches is left");
     assert_eq!(opened.journal.status().durable, 20);
+    world.check(&opened.journal, &mut Random::new(1));
+}
+
+#[test]
+fn zeros_are_written_ahead_only_where_there_is_room() {
+    let length = |world: &World| world.disk.content("journal/00000000000000000000").len() as u64;
+    let (mut world, mut opened) = world(|settings| {
+        settings.ahead_bytes = 5_000;
+        settings.reserve_bytes = 20_000;
+        settings.segment_bytes_max = 9_000;
+    });
+    assert_eq!(write(&mut world, &mut opened, 1000, Class::Ordinary), Ok(Wrote::Batch(1)));
+    let batch = length(&world) - 28 - 5_000;
+    // The next ones go over them, and need no room.
+    world.disk.leave_room(20_000);
+    for _ in 0..4 {
+        assert_eq!(write(&mut world, &mut opened, 1000, Class::Ordinary), Ok(Wrote::Batch(1)));
+        assert_eq!(length(&world), 28 + batch + 5_000);
+    }
+    // In the reserve nothing is written ahead.
+    world.disk.leave_room(19_999);
+    assert_eq!(write(&mut world, &mut opened, 1000, Class::Priority), Ok(Wrote::Batch(1)));
+    assert_eq!(length(&world), 28 + 6 * batch);
+    // What does not fit is given back, and the batch is taken.
+    world.disk.leave_room(1 << 20);
+    opened.writer.turn();
+    world.disk.plan(1, DiskFault::Full);
+    assert_eq!(write(&mut world, &mut opened, 1000, Class::Ordinary), Ok(Wrote::Batch(1)));
+    assert_eq!(length(&world), 28 + 7 * batch);
+    // No further than the segment goes.
+    assert_eq!(write(&mut world, &mut opened, 1000, Class::Ordinary), Ok(Wrote::Batch(1)));
+    assert_eq!(length(&world), 9_000);
+    drop(opened);
+    world.disk.start_again(Stopped::Machine);
+    let opened = world.open().unwrap();
+    assert_eq!((opened.journal.status().durable, opened.repaired), (8, None));
     world.check(&opened.journal, &mut Random::new(1));
 }
 

@@ -98,6 +98,9 @@ impl Appended for WatchedFile {
         }
         self.file.sync_data()
     }
+    fn write_ahead(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.write_ahead(bytes)
+    }
     fn cut(&mut self, length: u64) -> io::Result<()> {
         self.file.cut(length)
     }

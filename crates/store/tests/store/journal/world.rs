@@ -23,6 +23,7 @@ pub(crate) fn small(seed: u64, random: &mut Random) -> Settings {
         queue_entries_max: 64,
         queue_bytes_max: 8 << 10,
         segment_bytes_max: 200 + random.below(6000),
+        ahead_bytes: random.below(3) * random.below(2000),
         backlog_bytes_max: 1 << 20,
         checkpoint_entries: 1 + random.below(400),
         reserve_bytes: 0,
