@@ -229,6 +229,11 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// How many notes wait.
+    pub(super) fn notes(&self) -> usize {
+        self.lock().notes.len()
+    }
+
     /// The next entry that somebody waits for.
     pub(super) fn next_kept(&self, urgency: Urgency) -> Option<Kept> {
         let mut state = self.lock();

@@ -29,10 +29,10 @@ use crate::journal::{Class, Journal, Receipt, Refused, Repaired};
 const TRIED_AGAIN: Duration = Duration::from_millis(50);
 /// How long an entry that somebody waits for may wait for room.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
-/// Notes that are written before it is looked again who waits.
-const NOTES_AT_ONCE: usize = 64;
-/// Notes that are written in one turn.
-const NOTES_IN_A_TURN: usize = 4096;
+/// Entries of one sort that are taken before it is looked again whether somebody comes first.
+const AT_ONCE: usize = 64;
+/// How often that is done before it is looked what is durable and what is due.
+const ROUNDS_IN_A_TURN: usize = 64;
 /// Entries of the node's own that wait at most before more are made: counts go on growing meanwhile.
 const OWN_MAX: usize = 64;
 
@@ -86,8 +86,8 @@ struct Held {
 struct InFlight {
     receipt: Receipt,
     role: Role,
-    /// What is to be written again when it found no room; empty for an entry that somebody waits for.
-    bytes: Vec<u8>,
+    /// What is to be written again when it found no room; whoever waits for an entry is told instead.
+    again: Option<Vec<u8>>,
 }
 
 /// The keys of those whom an entry tells of.
@@ -116,8 +116,18 @@ impl Unsealed {
 enum Went {
     /// Nothing of it waits any more.
     Through,
-    /// The journal takes none of it now.
+    /// There is more.
+    Further,
+    /// The journal takes none of it now, or its keys are not there.
     Stalled,
+}
+
+/// The notes of one turn.
+struct Notes {
+    /// How many of those that waited at its beginning are left: what is put back is not seen again.
+    left: usize,
+    /// Some of them wait for their keys.
+    lack_keys: bool,
 }
 
 /// The journal takes nothing ever again.
@@ -240,30 +250,35 @@ impl Worker {
         if !std::mem::replace(&mut self.has_begun, true) {
             self.own_entries()?;
         }
-        let (mut notes, most) = (0, self.queue.waiting().min(NOTES_IN_A_TURN));
-        let mut notes_went = Went::Through;
-        let went = loop {
-            let first = self.keeps(Urgency::Priority, Class::Priority)?;
-            let second = self.keeps(Urgency::Ordinary, Class::Ordinary)?;
-            let own = self.own_entries()?;
-            if [first, second, own].contains(&Went::Stalled) {
-                break Went::Stalled;
+        let mut notes = Notes { left: self.queue.notes(), lack_keys: false };
+        let mut went = Went::Further;
+        for _ in 0..ROUNDS_IN_A_TURN {
+            went = self.round(&mut notes)?;
+            if went != Went::Further {
+                break;
             }
-            if notes >= most {
-                break notes_went;
-            }
-            let (seen, went) = self.notes();
-            if seen == 0 {
-                break notes_went;
-            }
-            notes += seen;
-            if went == Went::Stalled {
-                notes_went = went;
-            }
-        };
+        }
         self.settle()?;
         self.queue.open_intents.store(self.intents.len(), std::sync::atomic::Ordering::Relaxed);
         Ok(self.pause(went))
+    }
+
+    /// Takes some entries of each sort, those first that somebody waits for.
+    fn round(&mut self, notes: &mut Notes) -> Result<Went, Over> {
+        let first = self.keeps(Urgency::Priority, Class::Priority)?;
+        let second = self.keeps(Urgency::Ordinary, Class::Ordinary)?;
+        let own = self.own_entries()?;
+        if [first, second, own].contains(&Went::Stalled) {
+            return Ok(Went::Stalled);
+        }
+        self.seal_notes(notes);
+        let own = self.own_entries()?;
+        Ok(match [first, second].contains(&Went::Further) || notes.left > 0 {
+            _ if own == Went::Stalled => Went::Stalled,
+            true => Went::Further,
+            false if notes.lack_keys => Went::Stalled,
+            false => Went::Through,
+        })
     }
 
     fn pause(&self, went: Went) -> Pause {
@@ -271,6 +286,7 @@ impl Worker {
         let due = self.aggregation.due_in(self.clock.monotonic());
         match went {
             Went::Stalled => Pause::Stalled(TRIED_AGAIN),
+            Went::Further => Pause::Stalled(Duration::ZERO),
             Went::Through if waits => Pause::Idle(Some(due.unwrap_or(TRIED_AGAIN).min(TRIED_AGAIN))),
             Went::Through => Pause::Idle(due),
         }
@@ -279,23 +295,25 @@ impl Worker {
     /// Looks which entries are durable.
     fn settle(&mut self) -> Result<(), Over> {
         while let Some(outcome) = self.in_flight.front().and_then(|entry| entry.receipt.outcome()) {
-            let Some(InFlight { role, bytes, .. }) = self.in_flight.pop_front() else { break };
-            match (outcome, role) {
-                (Ok(index), role) => {
-                    self.durable = self.durable.max(index.saturating_add(1));
-                    match role {
-                        Role::Intent(request) => self.intents.durable(request, index),
-                        Role::Outcome(request) => self.intents.end(request),
-                        Role::None => {}
-                    }
-                }
+            let Some(InFlight { role, again, .. }) = self.in_flight.pop_front() else { break };
+            match (outcome, again) {
+                (Ok(index), _) => self.is_durable(role, index),
                 (Err(why @ (Refused::Sealed(_) | Refused::Closed)), _) => return Err(over(&why)),
                 // Whoever waited has heard it, and was answered otherwise than the entry says.
-                (Err(_), role) if bytes.is_empty() => self.not_kept(role),
-                (Err(_), role) => self.own.push_back(Sealed { bytes, role }),
+                (Err(_), None) => self.not_kept(role),
+                (Err(_), Some(bytes)) => self.own.push_back(Sealed { bytes, role }),
             }
         }
         Ok(())
+    }
+
+    fn is_durable(&mut self, role: Role, index: u64) {
+        self.durable = self.durable.max(index.saturating_add(1));
+        match role {
+            Role::Intent(request) => self.intents.durable(request, index),
+            Role::Outcome(request) => self.intents.end(request),
+            Role::None => {}
+        }
     }
 
     /// An entry that somebody waited for is not in the log and will not be.
@@ -307,10 +325,10 @@ impl Worker {
         }
     }
 
-    /// Writes those of one urgency that somebody waits for.
+    /// Writes some of one urgency that somebody waits for.
     fn keeps(&mut self, urgency: Urgency, class: Class) -> Result<Went, Over> {
         let place = usize::from(urgency == Urgency::Ordinary);
-        loop {
+        for _ in 0..AT_ONCE {
             let held = self.held.get_mut(place).and_then(Option::take);
             let held = match held {
                 Some(held) => held,
@@ -325,7 +343,7 @@ impl Worker {
             match self.journal.try_append(&held.sealed.bytes, class) {
                 Ok(receipt) => {
                     let role = held.sealed.role;
-                    self.taken(InFlight { receipt: receipt.clone(), role, bytes: Vec::new() });
+                    self.taken(InFlight { receipt: receipt.clone(), role, again: None });
                     let _ = held.told.send(Ok(Some(receipt)));
                 }
                 Err(Refused::Full) => {
@@ -343,6 +361,7 @@ impl Worker {
                 }
             }
         }
+        Ok(Went::Further)
     }
 
     /// Counts an entry, or seals it; `None` when it needs no further way.
@@ -401,7 +420,7 @@ impl Worker {
             match self.journal.try_append(&sealed.bytes, Class::Ordinary) {
                 Ok(receipt) => {
                     let Sealed { bytes, role } = sealed;
-                    self.taken(InFlight { receipt, role, bytes });
+                    self.taken(InFlight { receipt, role, again: Some(bytes) });
                 }
                 Err(Refused::Full | Refused::DiskFull) => {
                     self.own.push_front(sealed);
@@ -413,12 +432,11 @@ impl Worker {
         Ok(Went::Through)
     }
 
-    /// Seals some notes, which are written next. Gives how many there were; stalled are those without their key.
-    fn notes(&mut self) -> (usize, Went) {
-        let (mut seen, mut without_key) = (0, Vec::new());
-        while seen < NOTES_AT_ONCE {
-            let Some(note) = self.queue.next_note() else { break };
-            seen += 1;
+    /// Seals some notes, which are written next. Those without their key wait, and are not in the way of the others.
+    fn seal_notes(&mut self, notes: &mut Notes) {
+        let (mut without_key, batch) = (Vec::new(), AT_ONCE.min(notes.left));
+        notes.left -= batch;
+        for note in std::iter::from_fn(|| self.queue.next_note()).take(batch).collect::<Vec<_>>() {
             match self.keys(&note) {
                 Ok(keys) => {
                     if let Some(bytes_max) = self.weigh(&note) {
@@ -430,10 +448,8 @@ impl Worker {
                 Err(_) => self.queue.lose_one(Gone::of(&note)),
             }
         }
-        let went = if without_key.is_empty() { Went::Through } else { Went::Stalled };
-        // They wait for their keys without being in the way of the others.
+        notes.lack_keys |= !without_key.is_empty();
         without_key.into_iter().for_each(|note| self.queue.put_back(note));
-        (seen, went)
     }
 
     fn seal_own(&mut self, entry: Entry<Personal>, keys: &EntryKeys, role: Role, bytes_max: usize) {
@@ -482,7 +498,7 @@ impl Worker {
     /// The journal has taken an entry.
     fn taken(&mut self, entry: InFlight) {
         self.since_mark = self.since_mark.saturating_add(1);
-        if entry.role != Role::None || !entry.bytes.is_empty() {
+        if entry.role != Role::None || entry.again.is_some() {
             self.in_flight.push_back(entry);
         }
     }
