@@ -7,13 +7,8 @@
 use std::borrow::Cow;
 use std::mem::take;
 
-use portcullis_model::audit::{
-    Entry, Kind, OTHER_METHOD, Outcome, Personal, RequestFacts, Severity, Told, action,
-};
+use portcullis_model::audit::{Entry, Kind, Outcome, Personal, RequestFacts, Severity, Told, action};
 use portcullis_model::{Blame, Outcome as Ended, RequestEvent, RequestId, Stage, Verdict};
-
-/// Methods that stand in the clear: those of RFC 9110 and RFC 5789. Any other could be a name.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
 
 /// Makes the entry that tells of a request, or of a connection that became none. The event's texts go over into it, so
 /// that nobody copies them for each request: whoever needs the event after that keeps a copy.
@@ -28,20 +23,14 @@ pub(crate) fn entry(id: RequestId, event: &mut RequestEvent, told: Told) -> Entr
     let mut entry = Entry::new(id, event.time, kind, action, severity, outcome);
     entry.application = event.application.take();
     entry.route = event.route.take();
-    let method = take(&mut event.method);
-    let (method, unusual) = if METHODS.contains(&&*method) {
-        (method, None)
-    } else {
-        (OTHER_METHOD.into(), Some(method).filter(|method| !method.is_empty()))
-    };
-    entry.request = (kind != Kind::SecurityEvent).then(|| facts(event, told, method));
+    entry.request = (kind != Kind::SecurityEvent).then(|| facts(event, told));
     entry.personal = Personal {
         principal: event.principal.take(),
         session: None,
         client: Some(event.client),
         host: event.host.take(),
         path: Some(take(&mut event.path)).filter(|path| !path.is_empty()),
-        method: unusual,
+        method: None,
         resource: None,
         client_request_id: event.client_request_id.take(),
         trace_id: event.trace_id.take(),
@@ -49,15 +38,16 @@ pub(crate) fn entry(id: RequestId, event: &mut RequestEvent, told: Told) -> Entr
         decisions: take(&mut event.decisions),
         cut: Vec::new(),
     };
+    entry.hide_method();
     entry
 }
 
-fn facts(event: &mut RequestEvent, told: Told, method: Box<str>) -> RequestFacts {
+fn facts(event: &mut RequestEvent, told: Told) -> RequestFacts {
     RequestFacts {
         id: event.request_id,
         told,
         protocol: event.protocol.map(Cow::Borrowed),
-        method,
+        method: take(&mut event.method),
         status: event.status,
         stage: event.stage,
         blame: event.blame,

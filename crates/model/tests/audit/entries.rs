@@ -176,6 +176,7 @@ fn kinds<P: Default>() -> Vec<Case<P>> {
         cases.push((format!("kind-{word}"), Entry { kind, action: Cow::Borrowed(action), ..base() }));
     }
     for action in [
+        action::INTENT,
         action::NODE_START,
         action::NODE_STOP,
         action::JOURNAL_REPAIR,

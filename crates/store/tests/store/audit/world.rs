@@ -270,7 +270,7 @@ impl World {
         let outcome = self.request(Some(principal), "192.0.2.9", "/transfer");
         let mut intent = outcome.clone();
         (intent.id, intent.action, intent.outcome) =
-            (self.id(), Cow::Borrowed("request.intent"), Outcome::Intended);
+            (self.id(), Cow::Borrowed(action::INTENT), Outcome::Intended);
         if let Some(request) = &mut intent.request {
             (request.told, request.status, request.stage) = (Told::Intent, None, Stage::Record);
         }
