@@ -11,6 +11,7 @@ mod audit;
 mod bounds;
 mod callers;
 mod certificate;
+mod changes;
 mod choice;
 mod client_authority;
 mod cors;
@@ -44,6 +45,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use portcullis_access::apikey::HashKey;
 
+pub use changes::changes;
 pub use reference::reference;
 pub use sample::{Sample, sample};
 pub use schema::schema;

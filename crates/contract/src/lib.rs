@@ -3,6 +3,7 @@
 //! Holds no adapter: checking a configuration needs nothing running. Read next: [`snapshot`] for what a request is
 //! decided by, [`config`] for how it is made, [`ports`] for what comes from outside.
 
+pub mod admin;
 pub mod certificate;
 pub mod config;
 pub mod diagnostic;

@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::Snapshot;
+use crate::admin::{AdminProblem, Erased, LocalUser, Search};
 
 /// The two clocks.
 pub trait Clock: Send + Sync {
@@ -105,6 +106,20 @@ pub trait Readiness: Send + Sync {
 pub trait Exposition: Send + Sync {
     /// All metrics in OpenMetrics text form.
     fn text(&self) -> String;
+}
+
+/// What the machine's administrators ask of a node. Whoever asks is recorded first.
+pub trait Administration: Send + Sync {
+    /// Begins to read the ledger, people's data included. Blocks.
+    fn read(&self, user: LocalUser, search: &Search) -> Result<Box<dyn Reading>, AdminProblem>;
+    /// Destroys a subject's key, and so all that it sealed, wherever it lies. Blocks.
+    fn erase(&self, user: LocalUser, subject: &str) -> Result<Erased, AdminProblem>;
+}
+
+/// A search that goes on.
+pub trait Reading: Send {
+    /// The next entries, each as one line of JSON with its index; none when there are no more now. Blocks.
+    fn next_lines(&mut self) -> Result<Vec<String>, AdminProblem>;
 }
 
 /// Where a new Snapshot goes.

@@ -3,9 +3,11 @@
 //! It knows the data plane only through the ports of `contract`, and is never on the request path.
 
 mod acme;
+mod admin;
 mod ops;
 mod reload;
 
 pub use acme::{AcmePorts, CertificateKeeper};
+pub use admin::{AdminClient, AdminSocket, CallError};
 pub use ops::serve as serve_ops;
 pub use reload::{NotReloaded, Reloader};

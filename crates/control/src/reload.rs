@@ -39,6 +39,11 @@ impl Reloader {
         self.in_force.subscribe()
     }
 
+    /// The configuration in force, as text.
+    pub fn text(&self) -> String {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether this is the text in force, byte by byte.
     pub fn is_in_force(&self, text: &str) -> bool {
         *self.text.lock().unwrap_or_else(PoisonError::into_inner) == text
@@ -52,8 +57,7 @@ impl Reloader {
         surroundings: &dyn Surroundings,
         now: Timestamp,
     ) -> Result<Arc<Snapshot>, NotReloaded> {
-        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.reload(&text, file_name, surroundings, now)
+        self.reload(&self.text(), file_name, surroundings, now)
     }
 
     /// Compiles `text` and puts it in force for every request from now on.

@@ -1,0 +1,105 @@
+//! What the machine's administrators ask of a node, and who they are: the local admin socket carries it, and a command does
+//! the same by itself while the node is stopped.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use portcullis_model::RequestId;
+use portcullis_model::audit::{Kind, Outcome, Severity};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Most entries that one search gives.
+pub const FOUND_MAX: u32 = 10_000;
+
+/// A user of this machine, as the system names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalUser(pub u32);
+
+impl fmt::Display for LocalUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "local:{}", self.0)
+    }
+}
+
+/// Which entries of the ledger are asked for: those for which all that is said holds. Of a list one is enough.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// These kinds.
+    pub kinds: Vec<Kind>,
+    /// These outcomes.
+    pub outcomes: Vec<Outcome>,
+    /// This severity, or a worse one.
+    pub severity: Option<Severity>,
+    /// These actions.
+    pub actions: Vec<Box<str>>,
+    /// About this application.
+    pub application: Option<Box<str>>,
+    /// About this route.
+    pub route: Option<Box<str>>,
+    /// Asked by this principal, or about them.
+    pub principal: Option<Box<str>>,
+    /// Asked from one of these addresses.
+    pub client: Option<IpNet>,
+    /// Of this request.
+    pub request: Option<RequestId>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Not at or after.
+    pub until: Option<Timestamp>,
+    /// With this text in the path.
+    pub text: Option<Box<str>>,
+    /// At most so many, the newest; 0 is none.
+    pub limit: u32,
+    /// And then all that comes, as it comes.
+    pub follow: bool,
+}
+
+impl Search {
+    /// Which of the conditions are there, by name: what is recorded of a search. Their values may tell of a person, who may
+    /// be erased one day.
+    pub fn conditions(&self) -> Vec<&'static str> {
+        let all = [
+            ("kind", !self.kinds.is_empty()),
+            ("outcome", !self.outcomes.is_empty()),
+            ("severity", self.severity.is_some()),
+            ("action", !self.actions.is_empty()),
+            ("application", self.application.is_some()),
+            ("route", self.route.is_some()),
+            ("principal", self.principal.is_some()),
+            ("client", self.client.is_some()),
+            ("request", self.request.is_some()),
+            ("since", self.since.is_some()),
+            ("until", self.until.is_some()),
+            ("text", self.text.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
+    }
+
+    /// Whether an address is one of those that are asked for.
+    pub fn is_from(&self, client: Option<IpAddr>) -> bool {
+        self.client.is_none_or(|net| client.is_some_and(|client| net.contains(&client.to_canonical())))
+    }
+}
+
+/// What became of erasing a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The id of the key that was destroyed, which is all that is left; `None` when the subject had none.
+    pub key: Option<Box<str>>,
+}
+
+/// Why something was not done. Made for the administrator who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct AdminProblem(pub Box<str>);
+
+impl AdminProblem {
+    /// In the words of another error.
+    pub fn of(why: impl fmt::Display) -> Self {
+        Self(why.to_string().into())
+    }
+}
