@@ -2,7 +2,6 @@
 
 mod events;
 mod json_line;
-mod no_audit;
 mod open_files;
 mod opened;
 mod root_key;
@@ -21,10 +20,9 @@ use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_model::Monotonic;
 
 pub(crate) use events::{EventLog, Lines};
-pub(crate) use no_audit::NoAudit;
 pub(crate) use open_files::allow_most;
 pub(crate) use opened::check_state_directory;
-pub(crate) use root_key::{HeldRootKey, make_root_key, read_root_key};
+pub(crate) use root_key::{HeldRootKey, make_root_key, read_root_key, read_secret};
 pub(crate) use shield::shield;
 pub(crate) use surroundings::{FileSurroundings, read_config, system_authorities};
 pub(crate) use vault::FileVault;

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use audit::{AuditCommand, LogPlace, ProofCheck, ProofWanted, Verify};
+pub(crate) use audit::{
+    AuditCommand, Conditions, DataCommand, Erase, LogPlace, ProofCheck, ProofWanted, SearchFor,
+    SubjectCommand, Tail, Verify,
+};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -42,9 +45,12 @@ pub(crate) enum Command {
     /// Make and hash API keys
     #[command(subcommand)]
     Apikey(ApikeyCommand),
-    /// Verify the ledger and prove its entries, offline
+    /// Verify the ledger and prove its entries, offline; read and search it
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Erase what is known of a person
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Look for what is wrong around the gate: upstreams that do not answer, or that answer past it
     Doctor(DoctorArguments),
 }

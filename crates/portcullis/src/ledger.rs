@@ -1,21 +1,34 @@
-//! The node's ledger: how root key, signer, journal and the shipping of checkpoints are put together, watched and ended.
+//! The node's ledger: how root key, database, signer, journal, recorder and the shipping of checkpoints are put together,
+//! watched and ended. A command does the same while the node is stopped.
 
+mod administration;
+mod retention;
+mod scribe;
+mod search;
 mod shipping;
 mod signer;
 mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use portcullis_contract::Snapshot;
-use portcullis_contract::ports::Entropy;
+use portcullis_contract::ports::{Clock, Entropy, RootKeys};
 use portcullis_contract::snapshot::{SecretSource, Store};
 use portcullis_protect::RootKey;
-use portcullis_store::journal::{Repaired, Running};
+use portcullis_store::audit::{self, DatabaseKeys, KeyRing, Recorder};
+use portcullis_store::journal::Repaired;
+use portcullis_store::sql::{self, Database};
 use portcullis_store::{Folder, Journal, Settings};
+use tokio::runtime::Handle;
 
-use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key};
+use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_secret};
+use administration::Access;
+pub(crate) use administration::LocalAdministration;
+pub(crate) use retention::Retention;
+pub(crate) use scribe::Scribe;
 use shipping::Shipping;
 pub(crate) use watch::{LedgerWatch, NodeWatch};
 
@@ -23,13 +36,23 @@ pub(crate) use watch::{LedgerWatch, NodeWatch};
 pub(crate) const FOLDER: &str = "ledger";
 /// The public key, in the ledger's folder.
 pub(crate) const PUBLIC_KEY: &str = "public-key";
+/// The socket of the process that writes the ledger, below the state directory.
+pub(crate) const SOCKET: &str = "admin.sock";
 /// The SQLite database, below the state directory.
 const DATABASE: &str = "portcullis.db";
+/// Connections to a database server.
+const CONNECTIONS_MAX: u32 = 4;
+/// How long the end waits for room for entries that were taken.
+const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// A ledger that is written to.
 pub(crate) struct Ledger {
-    running: Running,
+    recorder: Recorder,
     shipping: Shipping,
+    database: Database,
+    access: Access,
+    scribe: Scribe,
+    kept: Duration,
 }
 
 /// What of a node's configuration concerns its ledger, as it is at the start.
@@ -40,6 +63,28 @@ pub(crate) struct Plan {
     store: Store,
     origin: Option<Box<str>>,
     checkpoints: PathBuf,
+    anonymous_kept: Duration,
+}
+
+/// For what a ledger is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opener {
+    /// A node that begins.
+    Node,
+    /// A command, while no node runs. It begins nothing.
+    Command,
+}
+
+impl Opener {
+    /// What the entry says that tells of the beginning.
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Node => concat!("portcullis ", env!("CARGO_PKG_VERSION")),
+            Self::Command => {
+                concat!("portcullis ", env!("CARGO_PKG_VERSION"), ", a command while no node ran")
+            }
+        }
+    }
 }
 
 impl Plan {
@@ -50,19 +95,37 @@ impl Plan {
             store: snapshot.store.clone(),
             origin: snapshot.audit.origin.clone(),
             checkpoints: snapshot.audit.checkpoints.clone(),
+            anonymous_kept: snapshot.audit.anonymous_kept,
         }
     }
 }
 
 impl Ledger {
-    /// Opens the ledger, or begins one. Repairs what a crash has left. Blocks.
-    pub(crate) fn open(plan: &Plan, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Self> {
-        let root = root_key(plan, entropy.as_ref())?;
-        let root = HeldRootKey::new(Arc::new(root), Arc::clone(entropy));
+    /// Opens the ledger, or begins one. Repairs what a crash has left, and says of each request that was under way that
+    /// nobody knows how it ended. Blocks, so it is for threads that run no tasks.
+    pub(crate) fn open(
+        plan: &Plan,
+        opener: Opener,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+        runtime: &Handle,
+    ) -> anyhow::Result<Self> {
+        let begun = Instant::now();
         let place = plan.state.join(FOLDER);
+        if opener == Opener::Command && !is_there(&place) {
+            bail!("there is no ledger in `{}` yet", plan.state.display());
+        }
+        let root = HeldRootKey::new(Arc::new(root_key(plan, entropy.as_ref())?), Arc::clone(entropy));
+        let root: Arc<dyn RootKeys> = Arc::new(root);
+        // Also the lock over all that is in the state directory.
         let folder = Arc::new(Folder::own(&place).context("the ledger cannot be opened")?);
+        let database =
+            runtime.block_on(Database::open(&database(plan)?)).context("the database cannot be opened")?;
+        let keys = Arc::new(DatabaseKeys::new(database.data_keys(), runtime.clone()));
+        let ring = Arc::new(KeyRing::new(keys, Arc::clone(&root), Arc::clone(clock), Arc::clone(entropy))?);
         let vault = FileVault::new(&plan.state);
-        let signer = signer::signer(&plan.state, &vault, plan.origin.as_deref(), &root, entropy.as_ref())?;
+        let signer =
+            signer::signer(&plan.state, &vault, plan.origin.as_deref(), root.as_ref(), entropy.as_ref())?;
         let (origin, verifier) = (signer.name().as_str().to_owned(), signer.verifier()?);
         let mut seed = [0; 8];
         entropy.fill(&mut seed);
@@ -71,26 +134,70 @@ impl Ledger {
             .with_context(|| format!("the ledger in `{}` cannot be opened", place.display()))?;
         remark_repaired(opened.repaired.as_ref());
         let running = opened.start().context("the ledger cannot start")?;
-        let entries = running.journal().status().durable;
-        tracing::info!(%origin, entries, public_key = %verifier, "the ledger is open");
-        let shipping = Shipping::begin(running.journal().clone(), verifier, &plan.checkpoints)
+        let journal = running.journal().clone();
+        let entries = journal.status().durable;
+        let recorder = Recorder::start(
+            running,
+            Arc::clone(&ring),
+            Arc::clone(clock),
+            Arc::clone(entropy),
+            audit::Settings::new(&origin, opener.said()),
+        );
+        let recorder = recorder.context("nothing can be recorded")?;
+        let took_ms = begun.elapsed().as_millis() as u64;
+        tracing::info!(%origin, entries, public_key = %verifier, took_ms, "the ledger is open");
+        let shipping = Shipping::begin(journal.clone(), verifier, &plan.checkpoints)
             .context("checkpoints cannot be shipped")?;
-        Ok(Self { running, shipping })
+        let scribe = Scribe::new(recorder.handle(), Arc::clone(clock), Arc::clone(entropy), runtime.clone());
+        let access = Access { journal, origin: origin.into(), ring };
+        Ok(Self { recorder, shipping, database, access, scribe, kept: plan.anonymous_kept })
+    }
+
+    /// For those who record.
+    pub(crate) fn audit(&self) -> audit::Handle {
+        self.recorder.handle()
+    }
+
+    /// For what the node itself records.
+    pub(crate) fn scribe(&self) -> Scribe {
+        self.scribe.clone()
     }
 
     /// For probes and metrics.
     pub(crate) fn watch(&self) -> LedgerWatch {
-        LedgerWatch::new(self.running.journal().clone(), self.shipping.shipped())
+        LedgerWatch::new(self.access.journal.clone(), self.recorder.handle(), self.shipping.shipped())
+    }
+
+    /// For the machine's administrators.
+    pub(crate) fn administration(&self) -> LocalAdministration {
+        LocalAdministration::new(self.access.clone(), self.scribe.clone())
+    }
+
+    /// For what is kept only for a time.
+    pub(crate) fn retention(&self) -> Retention {
+        Retention::new(Arc::clone(&self.access.ring), self.scribe.clone(), self.kept)
     }
 
     /// Makes durable what waits, signs a last checkpoint and ships it. Blocks.
-    pub(crate) fn end(self) {
-        let Self { running, shipping } = self;
-        if let Err(seal) = running.close() {
-            tracing::error!("the ledger did not end in order: it is sealed: {seal}");
+    pub(crate) fn end(self, runtime: &Handle) {
+        let Self { recorder, shipping, database, .. } = self;
+        if let Err(error) = recorder.end(END_WITHIN) {
+            tracing::error!("the ledger did not end in order: {error}");
         }
         drop(shipping);
+        runtime.block_on(database.close());
     }
+}
+
+/// Which database it is, with the URL that names it.
+fn database(plan: &Plan) -> anyhow::Result<sql::Settings> {
+    Ok(match &plan.store {
+        Store::Sqlite => sql::Settings::Sqlite { file: plan.state.join(DATABASE) },
+        Store::Postgres(source) => sql::Settings::Postgres {
+            url: read_secret(source, "the database's URL")?,
+            connections_max: CONNECTIONS_MAX,
+        },
+    })
 }
 
 /// The root key. A missing one is made only where nothing can have been sealed under another.
@@ -153,6 +260,7 @@ mod tests {
             store: Store::Sqlite,
             origin: None,
             checkpoints: state.with_extension("checkpoints"),
+            anonymous_kept: Duration::from_secs(86_400),
         }
     }
 

@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Apikey(command) => apikey::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Data(command) => audit::data(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match done {

@@ -1,5 +1,6 @@
 //! `portcullis run`: how a node is put together, runs and stops.
 
+mod recorded;
 mod reloading;
 
 use std::collections::BTreeMap;
@@ -11,21 +12,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
+use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
-use portcullis_control::{AcmePorts, CertificateKeeper, Reloader, serve_ops};
+use portcullis_control::{AcmePorts, AdminSocket, CertificateKeeper, Reloader, serve_ops};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
+use rustix::process::geteuid;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::adapter::{
-    EventLog, FileSurroundings, FileVault, NoAudit, SystemClock, SystemEntropy, Watched, allow_most,
+    EventLog, FileSurroundings, FileVault, SystemClock, SystemEntropy, Watched, allow_most,
     check_state_directory, read_config,
 };
 use crate::cli::ConfigFile;
-use crate::ledger::{Ledger, NodeWatch, Plan};
+use crate::ledger::{Ledger, NodeWatch, Opener, Plan, SOCKET};
 use crate::{Exit, log};
 use reloading::Reloading;
 
@@ -76,6 +80,11 @@ impl Configuration {
         let snapshot = compile(text, &file.display().to_string(), &surroundings, Timestamp::MIN)?;
         let (file, text, watched) = (file.to_owned(), text.to_owned(), surroundings.watched());
         Ok(Self { file, text, snapshot: Arc::new(snapshot), watched })
+    }
+
+    /// What it says.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 }
 
@@ -146,39 +155,20 @@ impl Node {
         remark_open_files(&snapshot);
         // Before anyone can learn that the node is up: an early SIGHUP would otherwise end it.
         let signals = Signals::begin().context("signals cannot be received")?;
-        let ports = Ports {
-            clock: Arc::new(SystemClock::new()),
-            entropy: Arc::new(SystemEntropy),
-            events: Arc::<EventLog>::clone(&events),
-            audit: Arc::new(NoAudit),
-        };
-        let (plan, entropy) = (Plan::of(&snapshot), Arc::clone(&ports.entropy));
-        let ledger = spawn_blocking(move || Ledger::open(&plan, &entropy)).await??;
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+            (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
+        let ledger = open_ledger(&snapshot, &clock, &entropy).await?;
+        let audit = Arc::new(ledger.audit());
+        let ports = Ports { clock, entropy, events: Arc::<EventLog>::clone(&events), audit };
         let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports.clone(), Box::new(NoWatch))?);
-        let mut server = Server::bind(Arc::clone(&gate), snapshot.listen.address)
-            .await
-            .map_err(|error| cannot_listen("listen.address", snapshot.listen.address, &error))?;
-        let plain = match snapshot.listen.plain_address {
-            None => None,
-            Some(address) => {
-                let bound = server.bind_plain(address).await;
-                Some(bound.map_err(|error| cannot_listen("listen.plain_address", address, &error))?)
-            }
-        };
+        let (server, plain) = bind(&gate, &snapshot).await?;
         let (stopping, stopped) = watch::channel(false);
         if let Some(ops) = &snapshot.ops {
-            let listener = TcpListener::bind(ops.address)
-                .await
-                .map_err(|error| cannot_listen("ops.address", ops.address, &error))?;
-            events.announce("ops", listener.local_addr()?);
-            let watch = Arc::new(NodeWatch { gate: Arc::clone(&gate), ledger: ledger.watch() });
-            tokio::spawn(async move {
-                let (readiness, exposition) = (Arc::<NodeWatch<Gate>>::clone(&watch), watch);
-                if let Err(error) = serve_ops(listener, readiness, exposition, until(stopped)).await {
-                    tracing::error!(%error, "the ops listener ended");
-                }
-            });
+            let watch = NodeWatch { gate: Arc::clone(&gate), ledger: ledger.watch() };
+            let address = begin_ops(ops.address, watch, stopped.clone()).await?;
+            events.announce("ops", address);
         }
+        begin_admin(&snapshot.state_directory.join(SOCKET), &ledger, stopped);
         if let Some(plain) = plain {
             events.announce("plain", plain);
         }
@@ -187,7 +177,7 @@ impl Node {
             CertificateKeeper::begin(acme_ports(ports, &gate, &snapshot), reloader.in_force()).await;
         events.announce("public", server.local_addr()?);
         remark_certificates(&snapshot, Timestamp::now());
-        let reloading = Reloading::new(file, reloader, watched);
+        let reloading = Reloading::new(file, reloader, watched, ledger.scribe());
         Ok(Self { events, ledger, server, reloading, certificates, stopping, signals })
     }
 
@@ -221,11 +211,80 @@ impl Node {
         if stopped == Stopped::CutOff {
             tracing::warn!("some requests did not finish in time");
         }
-        spawn_blocking(move || ledger.end()).await?;
+        let runtime = Handle::current();
+        spawn_blocking(move || ledger.end(&runtime)).await?;
         tracing::info!("stopped");
         events.end();
         Ok(Exit::Fine)
     }
+}
+
+/// Opens the ledger where blocking harms nobody.
+async fn open_ledger(
+    snapshot: &Snapshot,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<Ledger> {
+    let (plan, clock, entropy) = (Plan::of(snapshot), Arc::clone(clock), Arc::clone(entropy));
+    let runtime = Handle::current();
+    spawn_blocking(move || Ledger::open(&plan, Opener::Node, &clock, &entropy, &runtime)).await?
+}
+
+/// Binds the public listener, and the one without TLS where there is one.
+async fn bind(gate: &Arc<Gate>, snapshot: &Snapshot) -> anyhow::Result<(Server, Option<SocketAddr>)> {
+    let address = snapshot.listen.address;
+    let bound = Server::bind(Arc::clone(gate), address).await;
+    let mut server = bound.map_err(|error| cannot_listen("listen.address", address, &error))?;
+    let plain = match snapshot.listen.plain_address {
+        None => None,
+        Some(address) => {
+            let bound = server.bind_plain(address).await;
+            Some(bound.map_err(|error| cannot_listen("listen.plain_address", address, &error))?)
+        }
+    };
+    Ok((server, plain))
+}
+
+/// Begins to serve probes and metrics, and says where.
+async fn begin_ops(
+    address: SocketAddr,
+    watch: NodeWatch<Gate>,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<SocketAddr> {
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|error| cannot_listen("ops.address", address, &error))?;
+    let address = listener.local_addr()?;
+    let watch = Arc::new(watch);
+    tokio::spawn(async move {
+        let (readiness, exposition) = (Arc::<NodeWatch<Gate>>::clone(&watch), watch);
+        if let Err(error) = serve_ops(listener, readiness, exposition, until(stopped)).await {
+            tracing::error!(%error, "the ops listener ended");
+        }
+    });
+    Ok(address)
+}
+
+/// Begins to answer this machine's administrators, and to destroy keys whose time is over. Without a socket the node serves
+/// all the same: commands then say that it cannot be reached.
+fn begin_admin(path: &Path, ledger: &Ledger, stopped: watch::Receiver<bool>) {
+    match AdminSocket::bind(path, geteuid().as_raw()) {
+        Ok(socket) => {
+            let (administration, stopped) = (Arc::new(ledger.administration()), stopped.clone());
+            tokio::spawn(async move {
+                if let Err(error) = socket.serve(administration, until(stopped)).await {
+                    tracing::error!(%error, "the admin socket ended");
+                }
+            });
+        }
+        Err(error) => tracing::error!(path = %path.display(), %error, "there is no admin socket"),
+    }
+    let retention = ledger.retention();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = retention.for_ever() => {}
+            () = until(stopped) => {}
+        }
+    });
 }
 
 /// What certificates of an authority are got with.

@@ -13,13 +13,15 @@ use anyhow::{Context, bail};
 use portcullis_contract::ports::{Entropy, FileProblem, RootKeyProblem, RootKeys};
 use portcullis_contract::snapshot::SecretSource;
 use portcullis_protect::{BlindIndex, DataKey, RootKey, RootKeyId, WrappedKey};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::opened;
 
 /// Longest file that is read, in bytes: the text of a key has 65.
 const BYTES_MAX: u64 = 256;
+/// Longest other secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 4096;
 
 /// A root key in our own memory.
 pub(crate) struct HeldRootKey {
@@ -78,6 +80,19 @@ pub(crate) fn read_root_key(source: &SecretSource) -> anyhow::Result<Option<Root
                 .with_context(|| format!("the root key in the variable `{name}` cannot be used"))
         }
     }
+}
+
+/// Reads another secret that the node needs at its start, without the line end behind it.
+pub(crate) fn read_secret(source: &SecretSource, what: &str) -> anyhow::Result<SecretString> {
+    let text = match source {
+        SecretSource::File(file) => opened::secret(file, SECRET_BYTES_MAX)
+            .map_err(|why| anyhow::anyhow!("{what} in `{}` cannot be used: {why}", file.display()))?,
+        SecretSource::Variable(name) => match std::env::var(&**name) {
+            Ok(text) => SecretString::from(text),
+            Err(_) => bail!("{what} is to be in the variable `{name}`, which is not set or no text"),
+        },
+    };
+    Ok(SecretString::from(text.expose_secret().trim_end_matches(['\r', '\n'])))
 }
 
 /// Makes a root key in a file that is not there, for its owner alone: whole from the moment that it has its name.

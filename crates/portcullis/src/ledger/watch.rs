@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use portcullis_contract::ports::{Exposition, Readiness};
+use portcullis_store::audit;
 use portcullis_store::journal::Status;
 use portcullis_store::{Journal, Refused};
 
@@ -17,6 +18,7 @@ const END: &str = "# EOF\n";
 #[derive(Clone)]
 pub(crate) struct LedgerWatch {
     journal: Journal,
+    recorded: audit::Handle,
     shipped: Arc<Shipped>,
 }
 
@@ -27,12 +29,15 @@ pub(crate) struct NodeWatch<G> {
 }
 
 impl LedgerWatch {
-    pub(super) fn new(journal: Journal, shipped: Arc<Shipped>) -> Self {
-        Self { journal, shipped }
+    pub(super) fn new(journal: Journal, recorded: audit::Handle, shipped: Arc<Shipped>) -> Self {
+        Self { journal, recorded, shipped }
     }
 
     fn obstacle(&self) -> Option<String> {
-        obstacle(self.journal.status().refuses.as_ref())
+        let ended = || {
+            self.recorded.status().ended.map(|why| format!("nothing is recorded any more: {why}; restart"))
+        };
+        obstacle(self.journal.status().refuses.as_ref()).or_else(ended)
     }
 
     fn text(&self) -> String {
@@ -40,6 +45,7 @@ impl LedgerWatch {
         let sealed = matches!(refuses, Some(Refused::Sealed(_)));
         let read = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
         let (shipped, failures) = (read(&self.shipped.entries), read(&self.shipped.failures));
+        let audit::Status { waiting, lost, counted, open_intents, .. } = self.recorded.status();
         let mut text = String::new();
         let gauges = [
             ("durable_entries", "Entries of the ledger that are durable", durable),
@@ -51,12 +57,25 @@ impl LedgerWatch {
                 u64::from(sealed),
             ),
             ("shipped_entries", "Entries that the newest shipped checkpoint covers", shipped),
+            ("waiting_entries", "Entries that are not durable yet", waiting as u64),
+            (
+                "open_intents",
+                "Requests whose intent is recorded and whose outcome is not",
+                open_intents as u64,
+            ),
+        ];
+        let counters = [
+            ("batches", "Batches that were synced", batches),
+            ("lost_entries", "Entries that found no room", lost),
+            ("counted_refusals", "Anonymous refusals that were counted instead of written", counted),
+            ("shipping_failures", "Failed attempts to ship a checkpoint", failures),
         ];
         for (name, help, value) in gauges {
             family(&mut text, name, "gauge", help, value);
         }
-        family(&mut text, "batches", "counter", "Batches that were synced", batches);
-        family(&mut text, "shipping_failures", "counter", "Failed attempts to ship a checkpoint", failures);
+        for (name, help, value) in counters {
+            family(&mut text, name, "counter", help, value);
+        }
         text
     }
 }

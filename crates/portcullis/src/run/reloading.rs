@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_contract::Snapshot;
+use portcullis_contract::{Snapshot, config};
 use portcullis_control::{NotReloaded, Reloader};
+use portcullis_model::audit::Change;
 use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 
-use super::remark_certificates;
+use super::{recorded, remark_certificates};
 use crate::adapter::{FileSurroundings, Watched, read_config};
+use crate::ledger::Scribe;
 
 /// How often the files that the configuration names are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -27,6 +29,8 @@ pub(super) struct Reloading {
     watched: Watched,
     /// As they looked when they were looked at last.
     seen: Watched,
+    /// Records what came of it.
+    scribe: Scribe,
 }
 
 /// Why somebody reads again.
@@ -45,12 +49,14 @@ struct Done {
     asked: Watched,
     /// Whether it was the configuration in force that was compiled, or another one that was to follow it.
     same: bool,
+    /// The settings that the other one changes.
+    changes: Vec<Change>,
 }
 
 impl Reloading {
-    pub(super) fn new(file: PathBuf, reloader: Reloader, watched: Watched) -> Self {
+    pub(super) fn new(file: PathBuf, reloader: Reloader, watched: Watched, scribe: Scribe) -> Self {
         let (file, seen) = (Arc::from(file), watched.clone());
-        Self { file, reloader: Arc::new(reloader), watched, seen }
+        Self { file, reloader: Arc::new(reloader), watched, seen, scribe }
     }
 
     /// Reads the configuration again when it is told to, and the files that it names when they have changed.
@@ -89,13 +95,20 @@ impl Reloading {
         // What this attempt never gets to is watched as it looks by now.
         let before = self.look().await;
         match spawn_blocking(move || read(&file, &reloader, cause)).await {
-            Ok(Ok(done)) => self.say(cause, done, before),
-            Ok(Err(error)) => tracing::error!("not reloaded: {error:#}"),
+            Ok(Ok(mut done)) => {
+                let changes = std::mem::take(&mut done.changes);
+                recorded::record(&self.scribe, changes, &done.result);
+                self.say(cause, done, before);
+            }
+            Ok(Err(error)) => {
+                recorded::record_unread(&self.scribe);
+                tracing::error!("not reloaded: {error:#}");
+            }
             Err(_panic) => tracing::error!("not reloaded: it broke; the line before says where"),
         }
     }
 
-    fn say(&mut self, cause: Cause, Done { result, asked, same }: Done, before: Watched) {
+    fn say(&mut self, cause: Cause, Done { result, asked, same, .. }: Done, before: Watched) {
         let config = self.file.display();
         match result {
             Ok(snapshot) => {
@@ -130,9 +143,13 @@ fn read(file: &Path, reloader: &Reloader, cause: Cause) -> anyhow::Result<Done> 
     let surroundings = FileSurroundings::of_node(file);
     let name = file.display().to_string();
     let other = text.filter(|text| !reloader.is_in_force(text));
+    let changes = other.as_ref().map_or_else(Vec::new, |text| {
+        let raw = |text: &str| config::parse(text, "").0;
+        config::changes(&raw(&reloader.text()), &raw(text))
+    });
     let result = match &other {
         Some(text) => reloader.reload(text, &name, &surroundings, Timestamp::MIN),
         None => reloader.refresh(&name, &surroundings, Timestamp::MIN),
     };
-    Ok(Done { result, asked: surroundings.watched(), same: other.is_none() })
+    Ok(Done { result, asked: surroundings.watched(), same: other.is_none(), changes })
 }

@@ -1,3 +1,5 @@
 //! The ledger of a real node: its keys, its files, and what is recorded in it.
 
+mod erasing;
+mod reading;
 mod root_key;
