@@ -135,7 +135,8 @@ async fn an_upstream_that_does_not_read_makes_the_client_wait() {
             "64 MiB that nobody reads are taken"
         );
         let grown = stand.gate.memory().peak_kib.saturating_sub(before);
-        assert!(taken < 64 && grown < 4 << 10, "{taken} MiB taken, {grown} KiB held");
+        // Some of it is the ledger's, whose first checkpoint comes in this time.
+        assert!(taken < 64 && grown < 6 << 10, "{taken} MiB taken, {grown} KiB held");
     }
 }
 
