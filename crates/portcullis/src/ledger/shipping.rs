@@ -17,8 +17,8 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use portcullis_ledger::note::NOTE_BYTES_MAX;
 use portcullis_ledger::{Checkpoint, SignedNote, VerifierKey};
-use portcullis_store::Journal;
 use portcullis_store::journal::Published;
+use portcullis_store::{Journal, Refused};
 
 use crate::bounded::read_bounded;
 
@@ -84,8 +84,12 @@ impl Drop for Shipping {
 
 fn ship_all(journal: &Journal, to: &Destination, progress: &Shipped, stopped: &Receiver<()>) {
     let mut size = 0;
-    let mut wait = Duration::ZERO;
+    let (mut wait, mut is_sealed) = (Duration::ZERO, false);
     while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        if !is_sealed && let Some(Refused::Sealed(seal)) = journal.status().refuses {
+            tracing::error!("the ledger is sealed: nothing is recorded until a restart: {seal}");
+            is_sealed = true;
+        }
         // A log without any checkpoint can be verified by nobody: its first one does not wait for its time.
         let is_first = journal.checkpoint().is_none();
         if is_first && journal.status().durable > 0 {

@@ -3,3 +3,4 @@
 mod erasing;
 mod reading;
 mod root_key;
+mod sealed;
