@@ -1,5 +1,6 @@
 //! The ledger of a real node: its keys, its files, and what is recorded in it.
 
+mod crash;
 mod erasing;
 mod reading;
 mod root_key;
