@@ -2,6 +2,8 @@
 //! watched and ended. A command does the same while the node is stopped.
 
 mod administration;
+mod posting;
+mod progress;
 mod retention;
 mod scribe;
 mod search;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use portcullis_contract::Snapshot;
 use portcullis_contract::ports::{Clock, Entropy, RootKeys};
-use portcullis_contract::snapshot::{SecretSource, Store};
+use portcullis_contract::snapshot::{SecretSource, Store, Webhook};
 use portcullis_protect::RootKey;
 use portcullis_store::audit::{self, DatabaseKeys, KeyRing, Recorder};
 use portcullis_store::journal::Repaired;
@@ -27,6 +29,7 @@ use tokio::runtime::Handle;
 use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_secret};
 use administration::Access;
 pub(crate) use administration::LocalAdministration;
+use posting::Posting;
 pub(crate) use retention::Retention;
 pub(crate) use scribe::Scribe;
 use shipping::Shipping;
@@ -49,6 +52,7 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Ledger {
     recorder: Recorder,
     shipping: Shipping,
+    posting: Option<Posting>,
     database: Database,
     access: Access,
     scribe: Scribe,
@@ -64,6 +68,7 @@ pub(crate) struct Plan {
     origin: Option<Box<str>>,
     checkpoints: PathBuf,
     anonymous_kept: Duration,
+    webhook: Option<Webhook>,
 }
 
 /// For what a ledger is opened.
@@ -96,6 +101,7 @@ impl Plan {
             origin: snapshot.audit.origin.clone(),
             checkpoints: snapshot.audit.checkpoints.clone(),
             anonymous_kept: snapshot.audit.anonymous_kept,
+            webhook: snapshot.audit.webhook.clone(),
         }
     }
 }
@@ -148,9 +154,11 @@ impl Ledger {
         tracing::info!(%origin, entries, public_key = %verifier, took_ms, "the ledger is open");
         let shipping = Shipping::begin(journal.clone(), verifier, &plan.checkpoints)
             .context("checkpoints cannot be shipped")?;
+        let post = |to| Posting::begin(journal.clone(), &origin, to, runtime.clone());
+        let posting = plan.webhook.as_ref().map(post).transpose().context("checkpoints cannot be posted")?;
         let scribe = Scribe::new(recorder.handle(), Arc::clone(clock), Arc::clone(entropy), runtime.clone());
         let access = Access { journal, origin: origin.into(), ring };
-        Ok(Self { recorder, shipping, database, access, scribe, kept: plan.anonymous_kept })
+        Ok(Self { recorder, shipping, posting, database, access, scribe, kept: plan.anonymous_kept })
     }
 
     /// For those who record.
@@ -165,7 +173,9 @@ impl Ledger {
 
     /// For probes and metrics.
     pub(crate) fn watch(&self) -> LedgerWatch {
-        LedgerWatch::new(self.access.journal.clone(), self.recorder.handle(), self.shipping.shipped())
+        let posted = self.posting.as_ref().map(Posting::progress);
+        let journal = self.access.journal.clone();
+        LedgerWatch::new(journal, self.recorder.handle(), self.shipping.progress(), posted)
     }
 
     /// For the machine's administrators.
@@ -180,11 +190,12 @@ impl Ledger {
 
     /// Makes durable what waits, signs a last checkpoint and ships it. Blocks.
     pub(crate) fn end(self, runtime: &Handle) {
-        let Self { recorder, shipping, database, .. } = self;
+        let Self { recorder, shipping, posting, database, .. } = self;
         if let Err(error) = recorder.end(END_WITHIN) {
             tracing::error!("the ledger did not end in order: {error}");
         }
         drop(shipping);
+        drop(posting);
         runtime.block_on(database.close());
     }
 }
@@ -261,6 +272,7 @@ mod tests {
             origin: None,
             checkpoints: state.with_extension("checkpoints"),
             anonymous_kept: Duration::from_secs(86_400),
+            webhook: None,
         }
     }
 

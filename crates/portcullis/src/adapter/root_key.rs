@@ -9,19 +9,14 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use portcullis_contract::ports::{Entropy, FileProblem, RootKeyProblem, RootKeys};
+use anyhow::Context;
+use portcullis_contract::ports::{Entropy, RootKeyProblem, RootKeys};
 use portcullis_contract::snapshot::SecretSource;
 use portcullis_protect::{BlindIndex, DataKey, RootKey, RootKeyId, WrappedKey};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::opened;
-
-/// Longest file that is read, in bytes: the text of a key has 65.
-const BYTES_MAX: u64 = 256;
-/// Longest other secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 4096;
+use super::secret_source::find_secret;
 
 /// A root key in our own memory.
 pub(crate) struct HeldRootKey {
@@ -57,42 +52,14 @@ impl RootKeys for HeldRootKey {
 
 /// Reads the root key; `None` when the file that should hold it is not there.
 pub(crate) fn read_root_key(source: &SecretSource) -> anyhow::Result<Option<RootKey>> {
-    match source {
+    let Some(text) = find_secret(source, "the root key")? else { return Ok(None) };
+    let key = RootKey::parse(text.expose_secret());
+    key.map(Some).with_context(|| match source {
         SecretSource::File(file) => {
-            let shown = file.display();
-            let text = match opened::secret(file, BYTES_MAX) {
-                Err(FileProblem::Missing) => return Ok(None),
-                read => {
-                    read.map_err(|why| anyhow::anyhow!("the root key `{shown}` cannot be used: {why}"))?
-                }
-            };
-            let key = RootKey::parse(text.expose_secret());
-            key.map(Some).with_context(|| {
-                format!("the root key `{shown}` cannot be used; put back the copy that you keep")
-            })
+            format!("the root key `{}` cannot be used; put back the copy that you keep", file.display())
         }
-        SecretSource::Variable(name) => {
-            let Ok(text) = std::env::var(&**name).map(Zeroizing::new) else {
-                bail!("the root key is to be in the variable `{name}`, which is not set or no text");
-            };
-            RootKey::parse(&text)
-                .map(Some)
-                .with_context(|| format!("the root key in the variable `{name}` cannot be used"))
-        }
-    }
-}
-
-/// Reads another secret that the node needs at its start, without the line end behind it.
-pub(crate) fn read_secret(source: &SecretSource, what: &str) -> anyhow::Result<SecretString> {
-    let text = match source {
-        SecretSource::File(file) => opened::secret(file, SECRET_BYTES_MAX)
-            .map_err(|why| anyhow::anyhow!("{what} in `{}` cannot be used: {why}", file.display()))?,
-        SecretSource::Variable(name) => match std::env::var(&**name) {
-            Ok(text) => SecretString::from(text),
-            Err(_) => bail!("{what} is to be in the variable `{name}`, which is not set or no text"),
-        },
-    };
-    Ok(SecretString::from(text.expose_secret().trim_end_matches(['\r', '\n'])))
+        SecretSource::Variable(name) => format!("the root key in the variable `{name}` cannot be used"),
+    })
 }
 
 /// Makes a root key in a file that is not there, for its owner alone: whole from the moment that it has its name.

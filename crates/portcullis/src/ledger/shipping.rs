@@ -8,7 +8,6 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use portcullis_ledger::{Checkpoint, SignedNote, VerifierKey};
 use portcullis_store::journal::Published;
 use portcullis_store::{Journal, Refused};
 
+use super::progress::Progress;
 use crate::bounded::read_bounded;
 
 /// How long the thread waits for a checkpoint before it looks whether it shall end.
@@ -33,16 +33,7 @@ const IDLE: Duration = Duration::from_millis(100);
 pub(crate) struct Shipping {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    shipped: Arc<Shipped>,
-}
-
-/// How far shipping has come, for metrics.
-#[derive(Debug, Default)]
-pub(crate) struct Shipped {
-    /// Entries that the newest shipped checkpoint covers.
-    pub(crate) entries: AtomicU64,
-    /// Attempts that failed.
-    pub(crate) failures: AtomicU64,
+    progress: Arc<Progress>,
 }
 
 /// Where checkpoints go.
@@ -58,17 +49,17 @@ impl Shipping {
     pub(crate) fn begin(journal: Journal, key: VerifierKey, folder: &Path) -> io::Result<Self> {
         let name = key.name().as_str().replace('/', "-");
         let to = Destination { folder: folder.to_owned(), name, key };
-        let shipped = Arc::new(Shipped::default());
+        let progress = Arc::new(Progress::default());
         let (stop, stopped) = mpsc::channel();
-        let progress = Arc::clone(&shipped);
-        let run = move || ship_all(&journal, &to, &progress, &stopped);
+        let told = Arc::clone(&progress);
+        let run = move || ship_all(&journal, &to, &told, &stopped);
         let thread = thread::Builder::new().name("checkpoints".into()).spawn(run)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread), shipped })
+        Ok(Self { stop: Some(stop), thread: Some(thread), progress })
     }
 
     /// How far it has come.
-    pub(crate) fn shipped(&self) -> Arc<Shipped> {
-        Arc::clone(&self.shipped)
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 }
 
@@ -82,7 +73,7 @@ impl Drop for Shipping {
     }
 }
 
-fn ship_all(journal: &Journal, to: &Destination, progress: &Shipped, stopped: &Receiver<()>) {
+fn ship_all(journal: &Journal, to: &Destination, progress: &Progress, stopped: &Receiver<()>) {
     let mut size = 0;
     let (mut wait, mut is_sealed) = (Duration::ZERO, false);
     while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
@@ -113,14 +104,14 @@ fn ship_all(journal: &Journal, to: &Destination, progress: &Shipped, stopped: &R
     }
 }
 
-fn ship(published: &Published, to: &Destination, progress: &Shipped) -> anyhow::Result<()> {
+fn ship(published: &Published, to: &Destination, progress: &Progress) -> anyhow::Result<()> {
     match to.put(published, Timestamp::now()) {
         Ok(()) => {
-            progress.entries.store(published.head.size, Ordering::Relaxed);
+            progress.reached(published.head.size);
             Ok(())
         }
         Err(error) => {
-            progress.failures.fetch_add(1, Ordering::Relaxed);
+            progress.failed();
             tracing::error!("the ledger's checkpoint was not shipped: {error:#}");
             Err(error)
         }

@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use portcullis_contract::ports::{Exposition, Readiness};
 use portcullis_store::audit;
 use portcullis_store::journal::Status;
 use portcullis_store::{Journal, Refused};
 
-use super::shipping::Shipped;
+use super::progress::Progress;
 
 /// The last line of OpenMetrics text.
 const END: &str = "# EOF\n";
@@ -19,7 +18,9 @@ const END: &str = "# EOF\n";
 pub(crate) struct LedgerWatch {
     journal: Journal,
     recorded: audit::Handle,
-    shipped: Arc<Shipped>,
+    shipped: Arc<Progress>,
+    /// `None` where nothing is posted.
+    posted: Option<Arc<Progress>>,
 }
 
 /// The gate and the ledger as one node.
@@ -29,8 +30,13 @@ pub(crate) struct NodeWatch<G> {
 }
 
 impl LedgerWatch {
-    pub(super) fn new(journal: Journal, recorded: audit::Handle, shipped: Arc<Shipped>) -> Self {
-        Self { journal, recorded, shipped }
+    pub(super) fn new(
+        journal: Journal,
+        recorded: audit::Handle,
+        shipped: Arc<Progress>,
+        posted: Option<Arc<Progress>>,
+    ) -> Self {
+        Self { journal, recorded, shipped, posted }
     }
 
     fn obstacle(&self) -> Option<String> {
@@ -43,8 +49,6 @@ impl LedgerWatch {
     fn text(&self) -> String {
         let Status { durable, covered, segment_bytes, batches, refuses } = self.journal.status();
         let sealed = matches!(refuses, Some(Refused::Sealed(_)));
-        let read = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
-        let (shipped, failures) = (read(&self.shipped.entries), read(&self.shipped.failures));
         let audit::Status { waiting, lost, counted, open_intents, .. } = self.recorded.status();
         let mut text = String::new();
         let gauges = [
@@ -56,7 +60,7 @@ impl LedgerWatch {
                 "1 when the disk failed and the ledger takes nothing until a restart",
                 u64::from(sealed),
             ),
-            ("shipped_entries", "Entries that the newest shipped checkpoint covers", shipped),
+            ("shipped_entries", "Entries that the newest shipped checkpoint covers", self.shipped.entries()),
             ("waiting_entries", "Entries that are not durable yet", waiting as u64),
             (
                 "open_intents",
@@ -68,13 +72,19 @@ impl LedgerWatch {
             ("batches", "Batches that were synced", batches),
             ("lost_entries", "Entries that found no room", lost),
             ("counted_refusals", "Anonymous refusals that were counted instead of written", counted),
-            ("shipping_failures", "Failed attempts to ship a checkpoint", failures),
+            ("shipping_failures", "Failed attempts to ship a checkpoint", self.shipped.failures()),
         ];
         for (name, help, value) in gauges {
             family(&mut text, name, "gauge", help, value);
         }
         for (name, help, value) in counters {
             family(&mut text, name, "counter", help, value);
+        }
+        if let Some(posted) = &self.posted {
+            let help = "Entries that the newest posted checkpoint covers";
+            family(&mut text, "posted_entries", "gauge", help, posted.entries());
+            let help = "Failed attempts to post a checkpoint";
+            family(&mut text, "posting_failures", "counter", help, posted.failures());
         }
         text
     }

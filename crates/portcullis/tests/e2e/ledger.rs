@@ -5,3 +5,4 @@ mod erasing;
 mod reading;
 mod root_key;
 mod sealed;
+mod webhook;
