@@ -13,6 +13,7 @@
 mod acme;
 mod attacks;
 mod commands;
+mod durability;
 mod edge;
 mod examples;
 mod gate;

@@ -95,15 +95,6 @@ async fn what_only_a_restart_can_change_is_named() {
     check_refused(&stand, &without_ops, "`ops.address` cannot change").await;
     check_refused(&stand, &with("[state]\ndirectory = \"elsewhere\"\n"), "`state.directory` cannot change")
         .await;
-    check_refused(&stand, &with("[audit]\norigin = \"a\"\n"), "`audit.origin` cannot change").await;
-    check_refused(
-        &stand,
-        &with("[audit]\ncheckpoints = \"elsewhere\"\n"),
-        "`audit.checkpoints` cannot change",
-    )
-    .await;
-    check_refused(&stand, &with("[root_key]\nfile = \"elsewhere\"\n"), "`root_key` cannot change").await;
-    check_refused(&stand, &with("[store]\nurl_file = \"elsewhere\"\n"), "`store` cannot change").await;
     check_refused(&stand, &with("[log]\nform = \"json\"\n"), "`log.form` cannot change").await;
 }
 
