@@ -75,7 +75,7 @@ impl Drop for Shipping {
 
 fn ship_all(journal: &Journal, to: &Destination, progress: &Progress, stopped: &Receiver<()>) {
     let mut size = 0;
-    let (mut wait, mut is_sealed) = (Duration::ZERO, false);
+    let (mut wait, mut is_sealed, mut said) = (Duration::ZERO, false, String::new());
     while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
         if !is_sealed && let Some(Refused::Sealed(seal)) = journal.status().refuses {
             tracing::error!("the ledger is sealed: nothing is recorded until a restart: {seal}");
@@ -89,7 +89,7 @@ fn ship_all(journal: &Journal, to: &Destination, progress: &Progress, stopped: &
         let until = Instant::now() + if is_first { IDLE } else { WAIT };
         wait = match journal.checkpoint_beyond(size, until) {
             None => IDLE,
-            Some(published) => match ship(&published, to, progress) {
+            Some(published) => match ship(&published, to, progress, &mut said) {
                 Ok(()) => {
                     size = published.head.size;
                     Duration::ZERO
@@ -100,19 +100,32 @@ fn ship_all(journal: &Journal, to: &Destination, progress: &Progress, stopped: &
     }
     // The last one is signed when the journal closes.
     if let Some(published) = journal.checkpoint().filter(|published| published.head.size > size) {
-        let _ = ship(&published, to, progress);
+        let _ = ship(&published, to, progress, &mut said);
     }
 }
 
-fn ship(published: &Published, to: &Destination, progress: &Progress) -> anyhow::Result<()> {
+/// Ships one. What keeps it from that is said once, not with each attempt.
+fn ship(
+    published: &Published,
+    to: &Destination,
+    progress: &Progress,
+    said: &mut String,
+) -> anyhow::Result<()> {
     match to.put(published, Timestamp::now()) {
         Ok(()) => {
             progress.reached(published.head.size);
+            if !std::mem::take(said).is_empty() {
+                tracing::info!("the ledger's checkpoints are shipped again");
+            }
             Ok(())
         }
         Err(error) => {
             progress.failed();
-            tracing::error!("the ledger's checkpoint was not shipped: {error:#}");
+            let why = format!("{error:#}");
+            if *said != why {
+                tracing::error!("the ledger's checkpoint was not shipped, and it is tried again: {why}");
+                *said = why;
+            }
             Err(error)
         }
     }
