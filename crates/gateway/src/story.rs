@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use portcullis_contract::ports::{NotKept, Urgency};
 use portcullis_contract::snapshot::{AuditMode, Route};
 use portcullis_model::audit::{Entry, Personal, Told};
-use portcullis_model::event::EVENT_VERSION;
+use portcullis_model::event::{EVENT_VERSION, misleads};
 use portcullis_model::{
     ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, Stage, Verdict,
     WebsocketEnd,
@@ -406,8 +406,7 @@ fn bounded(text: &str, bytes_max: usize) -> Box<str> {
     if text.len() <= bytes_max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.into();
     }
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let harmless = text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c });
+    let harmless = text.chars().map(|sign| if misleads(sign) { '\u{fffd}' } else { sign });
     let mut kept = String::new();
     for character in harmless.take(bytes_max) {
         if kept.len() + character.len_utf8() > bytes_max {

@@ -151,3 +151,13 @@ pub struct WebsocketEnd {
     /// Messages that it was sent.
     pub messages_out: u64,
 }
+
+/// Whether a sign could make a terminal show something else than what is written: control characters, and those that turn
+/// the direction of writing around or end a line unseen.
+pub fn misleads(sign: char) -> bool {
+    let turns = matches!(
+        sign,
+        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    sign.is_control() || turns
+}

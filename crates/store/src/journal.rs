@@ -335,6 +335,11 @@ impl Journal {
         self.shared.ask_for_checkpoint();
     }
 
+    /// Whether it may still take entries: it was not sealed, and not closed.
+    pub fn is_open(&self) -> bool {
+        self.shared.queue.ended().is_none()
+    }
+
     /// How the journal is.
     pub fn status(&self) -> Status {
         self.shared.status()

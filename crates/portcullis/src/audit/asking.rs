@@ -119,9 +119,11 @@ fn own_user() -> LocalUser {
     LocalUser(getuid().as_raw())
 }
 
-/// No node runs: it has left no socket, or one behind which nobody is.
+/// No node can be asked: it has left no socket, or one behind which nobody is, or the path is too long for one. The
+/// ledger's lock tells a node that runs all the same.
 fn nobody_listens(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused | InvalidInput)
 }
 
 fn answered<T>(result: Result<T, CallError>) -> anyhow::Result<Answer<T>> {

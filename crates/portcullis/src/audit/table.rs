@@ -1,5 +1,6 @@
 //! An entry as one line for people. What clients chose is shown without the signs that a terminal would heed.
 
+use portcullis_model::event::misleads;
 use serde_json::Value;
 
 /// The line of what a search has found.
@@ -44,11 +45,9 @@ fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
-/// Control signs, and those that turn the direction of writing, could make a terminal show something else.
+/// What could make a terminal show something else is not shown.
 fn plain(text: &str) -> String {
-    let is_shown =
-        |sign: char| !sign.is_control() && !matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|sign| if is_shown(sign) { sign } else { '\u{fffd}' }).collect()
+    text.chars().map(|sign| if misleads(sign) { '\u{fffd}' } else { sign }).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What can be read only for a time: the keys of past days, which seal what tells of anonymous clients, are destroyed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -15,6 +15,9 @@ use super::Scribe;
 
 /// How often it is looked whether a day has passed.
 const EVERY: Duration = Duration::from_secs(3600);
+/// How much more than that may have passed by the wall clock. Beyond it the clock was set, and nobody knows yet which time
+/// is right: a wrong one for a moment must not destroy what is to be kept.
+const DRIFT_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// Destroys keys whose time is over.
 #[derive(Clone)]
@@ -29,12 +32,18 @@ impl Retention {
         Self { ring, scribe, kept }
     }
 
-    /// Now, and each hour.
+    /// Each hour in which the clock was not set.
     pub(crate) async fn for_ever(self) {
         let mut hour = tokio::time::interval(EVERY);
         hour.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        hour.tick().await;
         loop {
+            let before = (self.scribe.now(), Instant::now());
             hour.tick().await;
+            if was_set(before.0, self.scribe.now(), before.1.elapsed()) {
+                tracing::warn!("the clock was set: keys of past days are looked at in an hour again");
+                continue;
+            }
             let this = self.clone();
             // A panic was logged by the hook; the next hour tries again.
             let _ = spawn_blocking(move || this.once()).await;
@@ -61,6 +70,12 @@ impl Retention {
     }
 }
 
+/// Whether the wall clock, which showed `before` and then `after`, was set meanwhile; so long it took by a clock that never is.
+fn was_set(before: Timestamp, after: Timestamp, took: Duration) -> bool {
+    let took = SignedDuration::try_from(took).unwrap_or(SignedDuration::MAX);
+    (after.duration_since(before) - took).abs() > DRIFT_MAX
+}
+
 /// The first day of which something is not older than `kept`.
 fn first_kept(now: Timestamp, kept: Duration) -> Option<Date> {
     let kept = SignedDuration::try_from(kept).ok()?;
@@ -70,6 +85,20 @@ fn first_kept(now: Timestamp, kept: Duration) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_destroys_nothing() {
+        let before: Timestamp = "2026-03-31T00:00:00Z".parse().unwrap();
+        let after = |text: &str| was_set(before, text.parse().unwrap(), Duration::from_secs(3600));
+        assert!(
+            !after("2026-03-31T01:00:00Z")
+                && !after("2026-03-31T01:09:00Z")
+                && !after("2026-03-31T00:51:00Z")
+        );
+        assert!(
+            after("2026-03-31T01:11:00Z") && after("2031-03-31T00:00:00Z") && after("2020-01-01T00:00:00Z")
+        );
+    }
 
     #[test]
     fn a_day_goes_once_all_of_it_is_too_old() {

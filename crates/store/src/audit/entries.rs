@@ -29,10 +29,16 @@ struct Known {
 }
 
 impl Reason {
-    /// The prefix and the reason of an entry that may be counted: an anonymous refusal, or the end of a connection.
+    /// The prefix and the reason of an entry that may be counted: an anonymous request that was refused, or came to
+    /// nothing, before the application could see it, or the end of a connection.
     pub(super) fn of(entry: &Entry<Personal>) -> Option<(Prefix, Self)> {
         let client = entry.personal.client?;
-        let is_refusal = entry.outcome == Outcome::Refused || entry.action == action::CONNECTION;
+        let is_unseen = entry.request.as_ref().is_none_or(|request| request.stage < Stage::Forward);
+        let is_refusal = match entry.outcome {
+            Outcome::Refused => true,
+            Outcome::Aborted | Outcome::Error => is_unseen,
+            _ => entry.action == action::CONNECTION,
+        };
         let is_anonymous = entry.personal.principal.is_none() && entry.about.is_none();
         let known = Known {
             application: entry.application.clone(),
@@ -143,5 +149,54 @@ fn first_address(prefix: Prefix) -> IpAddr {
     match prefix {
         Prefix::V4(address) => IpAddr::V4(address),
         Prefix::V6(upper) => IpAddr::V6(Ipv6Addr::from(u128::from(upper) << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An anonymous request that ended so, in this stage.
+    fn ended(outcome: Outcome, stage: Stage) -> Entry<Personal> {
+        let id = RequestId::from_parts(1, 2);
+        let mut entry: Entry<Personal> =
+            Entry::new(id, Timestamp::UNIX_EPOCH, Kind::ApiRequest, action::REQUEST, Severity::Low, outcome);
+        entry.request = Some(RequestFacts {
+            id,
+            told: Told::End,
+            protocol: None,
+            method: "GET".into(),
+            status: None,
+            stage,
+            blame: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_us: 0,
+            upstream_us: None,
+            websocket: None,
+        });
+        entry.personal.client = Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        entry
+    }
+
+    #[test]
+    fn what_an_application_saw_is_never_counted_away() {
+        for (outcome, stage, is_counted) in [
+            (Outcome::Refused, Stage::Route, true),
+            (Outcome::Refused, Stage::Forward, true),
+            (Outcome::Aborted, Stage::InspectBody, true),
+            (Outcome::Error, Stage::Route, true),
+            (Outcome::Aborted, Stage::Forward, false),
+            (Outcome::Aborted, Stage::Respond, false),
+            (Outcome::Error, Stage::Forward, false),
+            (Outcome::Failure, Stage::Respond, false),
+            (Outcome::Success, Stage::Respond, false),
+        ] {
+            let entry = ended(outcome, stage);
+            assert_eq!(Reason::of(&entry).is_some(), is_counted, "{outcome:?} in {stage:?}");
+            let mut known = entry;
+            known.personal.principal = Some("ada".into());
+            assert!(Reason::of(&known).is_none(), "a known principal's are all written");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! holds some open. A new key is durable before anything is sealed by it: else an entry could outlive its key.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -90,6 +90,9 @@ impl From<RootKeyProblem> for KeyProblem {
     }
 }
 
+/// Erasures that are remembered, because requests of those whom they concern may be under way.
+const ERASED_MAX: usize = 1024;
+
 /// The table, the root key, and the keys that are held open.
 pub struct KeyRing {
     table: Arc<dyn Keys>,
@@ -106,6 +109,8 @@ struct Held {
     ids: Generations<KeyId>,
     /// Counts erasures: what was asked for before one is not held after it.
     erasures: u64,
+    /// When subjects were erased last, and which key went; of the newest erasures.
+    erased: VecDeque<([u8; 32], Timestamp, KeyId)>,
     /// Until when table and root key are not asked, and why.
     failed: Option<(Monotonic, Box<str>)>,
 }
@@ -124,6 +129,7 @@ impl KeyRing {
             days: Generations::default(),
             ids: Generations::default(),
             erasures: 0,
+            erased: VecDeque::new(),
             failed: None,
         };
         Ok(Self { table, root, subjects, clock, entropy, held: Mutex::new(held) })
@@ -138,6 +144,22 @@ impl KeyRing {
         let index = self.subjects.of_value(name.as_bytes());
         let hold = |held: &mut Held, key| held.subjects.insert(name.into(), key, now);
         self.of_owner(Owner::Subject(&index), Purpose::Subject, hold)
+    }
+
+    /// The key for what a subject did at `time`. When they have been erased since, it is one that nobody keeps, under the
+    /// name of the one that went: what was on its way at the time is erased with the rest.
+    pub(super) fn of_subject_at(&self, name: &str, time: Timestamp) -> Result<Arc<DataKey>, KeyProblem> {
+        if !self.held().erased.is_empty() {
+            let index = self.subjects.of_value(name.as_bytes());
+            let held = self.held();
+            let last = held.erased.iter().rev().find(|(erased, at, _)| *erased == index && time < *at);
+            if let Some((_, _, id)) = last {
+                let mut bytes = Zeroizing::new([0; 32]);
+                self.entropy.fill(bytes.as_mut_slice());
+                return Ok(Arc::new(DataKey::generate(id.0, bytes, Purpose::Subject)));
+            }
+        }
+        self.of_subject(name)
     }
 
     /// The key of a day, which is made when there is none.
@@ -170,9 +192,18 @@ impl KeyRing {
     /// Destroys a subject's key, if there is one, and so all that it sealed, wherever it lies.
     pub fn erase_subject(&self, name: &str) -> Result<Option<KeyId>, KeyProblem> {
         let index = self.subjects.of_value(name.as_bytes());
-        let destroyed = self.table.destroy(Owner::Subject(&index), self.clock.wall());
+        let now = self.clock.wall();
+        let destroyed = self.table.destroy(Owner::Subject(&index), now);
         self.forget_all();
-        Ok(destroyed?)
+        let destroyed = destroyed?;
+        if let Some(id) = destroyed {
+            let mut held = self.held();
+            if held.erased.len() >= ERASED_MAX {
+                held.erased.pop_front();
+            }
+            held.erased.push_back((index, now, id));
+        }
+        Ok(destroyed)
     }
 
     /// Destroys the keys of all days before this one.

@@ -36,6 +36,7 @@ pub struct Recorder {
 #[derive(Clone)]
 pub struct Handle {
     queue: Arc<Queue>,
+    journal: Journal,
     clock: Arc<dyn Clock>,
 }
 
@@ -88,8 +89,8 @@ impl Unstarted {
             keep_bytes_max: settings.keep_bytes_max,
         }));
         let parts = (Arc::clone(&clock), entropy, settings);
-        let worker = Worker::new(Arc::clone(&queue), journal, repaired, ring, parts)?;
-        Ok(Self { handle: Handle { queue, clock }, worker })
+        let worker = Worker::new(Arc::clone(&queue), journal.clone(), repaired, ring, parts)?;
+        Ok(Self { handle: Handle { queue, journal, clock }, worker })
     }
 }
 
@@ -179,7 +180,8 @@ impl Audit for Handle {
     }
 
     fn has_room(&self) -> bool {
-        self.queue.has_room()
+        // A journal can be sealed before the worker comes to know it.
+        self.queue.has_room() && self.journal.is_open()
     }
 }
 

@@ -559,7 +559,7 @@ impl Worker {
     /// The keys of those whom an entry tells of. A request's method may become personal, so it always has one.
     fn keys(&self, entry: &Entry<Personal>) -> Result<EntryKeys, Unsealed> {
         let key_of = |part: &Personal| match &part.principal {
-            Some(name) => self.ring.of_subject(name),
+            Some(name) => self.ring.of_subject_at(name, entry.time),
             None => self.ring.of_day(day_of(entry.time)),
         };
         let is_sealed = !entry.personal.is_absent() || entry.request.is_some();

@@ -117,6 +117,28 @@ fn what_another_node_has_erased_is_not_sealed_by_the_old_key_for_long() {
 }
 
 #[test]
+fn what_was_on_its_way_when_its_subject_was_erased_is_erased_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let world = World::new(5);
+    let (recorder, journal, ring) = world.start_in(&temp.path().join("ledger"));
+    let handle = recorder.handle();
+    let keep = |entry| block_on(handle.keep(entry, Urgency::Ordinary)).unwrap();
+    let request = || world.request(Some("ada"), "192.0.2.1", "/x");
+    keep(request());
+    let under_way = request();
+    world.clock.pass(Duration::from_secs(1));
+    ring.erase_subject("ada").unwrap();
+    world.clock.pass(Duration::from_secs(1));
+    keep(under_way);
+    keep(request());
+    recorder.end(WAIT).unwrap();
+    let entries = read(&journal, &world);
+    let requests = entries.iter().filter(|entry| entry.request.is_some());
+    let parts: Vec<_> = requests.map(|entry| &entry.personal).collect();
+    assert!(matches!(parts[..], [Opened::Erased(_), Opened::Erased(_), Opened::Personal(_)]), "{parts:?}");
+}
+
+#[test]
 fn the_addresses_of_a_day_go_with_its_key() {
     let temp = tempfile::tempdir().unwrap();
     let world = World::new(3);
