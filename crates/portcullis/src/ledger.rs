@@ -2,6 +2,7 @@
 //! watched and ended. A command does the same while the node is stopped.
 
 mod administration;
+mod bond;
 mod posting;
 mod progress;
 mod retention;
@@ -19,16 +20,18 @@ use anyhow::{Context, bail};
 use portcullis_contract::Snapshot;
 use portcullis_contract::ports::{Clock, Entropy, RootKeys};
 use portcullis_contract::snapshot::{SecretSource, Store, Webhook};
+use portcullis_ledger::VerifierKey;
 use portcullis_protect::RootKey;
 use portcullis_store::audit::{self, DatabaseKeys, KeyRing, Recorder};
 use portcullis_store::journal::Repaired;
 use portcullis_store::sql::{self, Database};
-use portcullis_store::{Folder, Journal, Settings};
+use portcullis_store::{Folder, Journal, Opened, Settings};
 use tokio::runtime::Handle;
 
 use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_secret};
 use administration::Access;
 pub(crate) use administration::LocalAdministration;
+use bond::Bond;
 use posting::Posting;
 pub(crate) use retention::Retention;
 pub(crate) use scribe::Scribe;
@@ -127,17 +130,17 @@ impl Ledger {
         let folder = Arc::new(Folder::own(&place).context("the ledger cannot be opened")?);
         let database =
             runtime.block_on(Database::open(&database(plan)?)).context("the database cannot be opened")?;
-        let keys = Arc::new(DatabaseKeys::new(database.data_keys(), runtime.clone()));
-        let ring = Arc::new(KeyRing::new(keys, Arc::clone(&root), Arc::clone(clock), Arc::clone(entropy))?);
-        let vault = FileVault::new(&plan.state);
-        let signer =
-            signer::signer(&plan.state, &vault, plan.origin.as_deref(), root.as_ref(), entropy.as_ref())?;
-        let (origin, verifier) = (signer.name().as_str().to_owned(), signer.verifier()?);
-        let mut seed = [0; 8];
-        entropy.fill(&mut seed);
-        let settings = Settings::new(&origin, u64::from_be_bytes(seed));
-        let opened = Journal::open(folder, settings, Arc::new(signer))
-            .with_context(|| format!("the ledger in `{}` cannot be opened", place.display()))?;
+        let parts = Parts { plan, place: &place, root: &root, clock, entropy, runtime };
+        let opened = match parts.open(folder, &database) {
+            Ok(opened) => opened,
+            Err(error) => {
+                // All in one piece, so that nothing lies beside the one that is put in its place.
+                runtime.block_on(database.close());
+                return Err(error);
+            }
+        };
+        let (ring, verifier, opened) = opened;
+        let origin = verifier.name().as_str().to_owned();
         remark_repaired(opened.repaired.as_ref());
         let running = opened.start().context("the ledger cannot start")?;
         let journal = running.journal().clone();
@@ -200,6 +203,49 @@ impl Ledger {
     }
 }
 
+/// What a ledger is opened with.
+struct Parts<'a> {
+    plan: &'a Plan,
+    place: &'a Path,
+    root: &'a Arc<dyn RootKeys>,
+    clock: &'a Arc<dyn Clock>,
+    entropy: &'a Arc<dyn Entropy>,
+    runtime: &'a Handle,
+}
+
+impl Parts<'_> {
+    /// Opens keys, signer and journal, and looks whether all of them belong together. Nothing is recorded yet.
+    fn open(
+        &self,
+        folder: Arc<Folder>,
+        database: &Database,
+    ) -> anyhow::Result<(Arc<KeyRing>, VerifierKey, Opened)> {
+        let Self { plan, place, root, clock, entropy, runtime } = *self;
+        let bond = Bond {
+            keys: database.data_keys(),
+            root: root.as_ref(),
+            clock: clock.as_ref(),
+            entropy: entropy.as_ref(),
+            runtime,
+        };
+        // Before the signer: it is sealed under this root key for ever.
+        bond.with_root_key()?;
+        let keys = Arc::new(DatabaseKeys::new(database.data_keys(), runtime.clone()));
+        let ring = KeyRing::new(keys, Arc::clone(root), Arc::clone(clock), Arc::clone(entropy))?;
+        let vault = FileVault::new(&plan.state);
+        let signer =
+            signer::signer(&plan.state, &vault, plan.origin.as_deref(), root.as_ref(), entropy.as_ref())?;
+        let verifier = signer.verifier()?;
+        let mut seed = [0; 8];
+        entropy.fill(&mut seed);
+        let settings = Settings::new(verifier.name().as_str(), u64::from_be_bytes(seed));
+        let opened = Journal::open(folder, settings, Arc::new(signer))
+            .with_context(|| format!("the ledger in `{}` cannot be opened", place.display()))?;
+        bond.with_ledger(&verifier, opened.journal.status().durable)?;
+        Ok((Arc::new(ring), verifier, opened))
+    }
+}
+
 /// Which database it is, with the URL that names it.
 fn database(plan: &Plan) -> anyhow::Result<sql::Settings> {
     Ok(match &plan.store {
@@ -232,13 +278,11 @@ fn root_key(plan: &Plan, entropy: &dyn Entropy) -> anyhow::Result<RootKey> {
     Ok(key)
 }
 
-/// What is there already that needs a root key.
+/// What is there already that needs a root key. A shared database is asked itself, when it is open (`bond.rs`).
 fn sealed_by_another(plan: &Plan) -> Option<String> {
-    if plan.store != Store::Sqlite {
-        return Some("what is in the database".to_owned());
-    }
-    let places = [FOLDER, DATABASE].map(|name| plan.state.join(name));
-    places.iter().find(|place| is_there(place)).map(|place| format!("`{}`", place.display()))
+    let database = (plan.store == Store::Sqlite).then_some(DATABASE);
+    let mut places = [Some(FOLDER), database].into_iter().flatten().map(|name| plan.state.join(name));
+    places.find(|place| is_there(place)).map(|place| format!("`{}`", place.display()))
 }
 
 /// Also when it cannot be looked at.
@@ -293,8 +337,12 @@ mod tests {
         let source = SecretSource::Variable("PORTCULLIS_NO_SUCH_KEY".into());
         let variable = Plan { root_key: source, ..plan(&state) };
         assert!(root_key(&variable, &SystemEntropy).unwrap_err().to_string().contains("is not set"));
-        let shared = Plan { store: Store::Postgres(variable.root_key.clone()), ..plan(&state) };
-        assert!(root_key(&shared, &SystemEntropy).unwrap_err().to_string().contains("in the database"));
         assert!(!state.exists());
+        // On a server, nothing of this node was sealed as long as it has no ledger.
+        let url = SecretSource::Variable("PORTCULLIS_NO_SUCH_URL".into());
+        let shared =
+            |name: &str| Plan { store: Store::Postgres(url.clone()), ..plan(&temp.path().join(name)) };
+        assert!(root_key(&shared("empty"), &SystemEntropy).is_ok());
+        assert!(root_key(&shared(FOLDER), &SystemEntropy).unwrap_err().to_string().contains(FOLDER));
     }
 }

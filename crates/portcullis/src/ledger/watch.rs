@@ -43,7 +43,8 @@ impl LedgerWatch {
         let ended = || {
             self.recorded.status().ended.map(|why| format!("nothing is recorded any more: {why}; restart"))
         };
-        obstacle(self.journal.status().refuses.as_ref()).or_else(ended)
+        let stuck = || self.shipped.why_stuck().map(String::from);
+        obstacle(self.journal.status().refuses.as_ref()).or_else(ended).or_else(stuck)
     }
 
     fn text(&self) -> String {

@@ -3,6 +3,7 @@
 mod crash;
 mod erasing;
 mod reading;
+mod restoring;
 mod root_key;
 mod sealed;
 mod webhook;
