@@ -105,6 +105,11 @@ impl Stand {
         words.strip_prefix(&format!("{} ", self.let_in())).unwrap_or(&words).to_owned()
     }
 
+    /// Waits for the ledger's first checkpoint. It needs memory of its own, which is no part of what a WebSocket costs.
+    pub(crate) async fn ledger_at_rest(&self) {
+        eventually(DEADLINE, async || self.metric("portcullis_ledger_covered_entries").await > 0.0).await;
+    }
+
     /// A metric's value.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let text = self.client.get(self.gate.ops_url("/metrics")).send().await.text();

@@ -142,8 +142,10 @@ fn ask(
 
 /// Every acknowledged answer has exactly one entry, everything that reached the upstream its intent, every intent an end.
 fn check(gate: &Gate, times: &[Timestamp], acknowledged: &[(String, &str)], reached: &HashSet<String>) {
-    let (fine, text) = audit(gate, &["verify"]);
+    let (fine, text) = audit(gate, &["verify", "--against", "checkpoints"]);
     assert!(fine, "{text}");
+    // Checks of nothing would pass.
+    assert!(acknowledged.len() as u64 > KILLS && reached.len() as u64 > KILLS);
     let mut told: HashMap<String, Vec<String>> = HashMap::new();
     for (id, how) in times.windows(2).flat_map(|between| entries(gate, between[0], between[1])) {
         told.entry(id).or_default().push(how);
