@@ -128,8 +128,11 @@ impl Ledger {
         let root: Arc<dyn RootKeys> = Arc::new(root);
         // Also the lock over all that is in the state directory.
         let folder = Arc::new(Folder::own(&place).context("the ledger cannot be opened")?);
-        let database =
-            runtime.block_on(Database::open(&database(plan)?)).context("the database cannot be opened")?;
+        let database = runtime.block_on(Database::open(&database(plan)?));
+        let database = database.with_context(|| match plan.store {
+            Store::Sqlite => "the database cannot be opened",
+            Store::Postgres(_) => "the database that `[store]` names cannot be opened",
+        })?;
         let parts = Parts { plan, place: &place, root: &root, clock, entropy, runtime };
         let opened = match parts.open(folder, &database) {
             Ok(opened) => opened,

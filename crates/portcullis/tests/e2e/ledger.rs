@@ -2,6 +2,7 @@
 
 mod crash;
 mod erasing;
+mod postgres;
 mod reading;
 mod restoring;
 mod root_key;

@@ -19,6 +19,11 @@ impl Asked {
     pub(crate) async fn start(more: &str) -> Self {
         let upstream = Upstream::start().await;
         let gate = Gate::builder(binary()).config(&config(&upstream, more)).start().await;
+        Self::of(upstream, gate)
+    }
+
+    /// A terminal for this gate.
+    pub(crate) fn of(upstream: Upstream, gate: Gate) -> Self {
         Self { upstream, gate, client: Client::new(), terminal: Terminal::new() }
     }
 
