@@ -11,6 +11,7 @@ mod shield;
 mod surroundings;
 mod vault;
 mod watched;
+mod whole;
 
 use std::cell::RefCell;
 use std::time::Instant;
@@ -29,6 +30,7 @@ pub(crate) use shield::shield;
 pub(crate) use surroundings::{FileSurroundings, read_config, system_authorities};
 pub(crate) use vault::FileVault;
 pub(crate) use watched::Watched;
+pub(crate) use whole::{Named, Readers, remove_unfinished, write_whole};
 
 /// The machine's clocks.
 pub(crate) struct SystemClock {

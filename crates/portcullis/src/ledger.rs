@@ -28,7 +28,7 @@ use portcullis_store::sql::{self, Database};
 use portcullis_store::{Folder, Journal, Opened, Settings};
 use tokio::runtime::Handle;
 
-use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_secret};
+use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_secret, remove_unfinished};
 use administration::Access;
 pub(crate) use administration::LocalAdministration;
 use bond::Bond;
@@ -128,6 +128,9 @@ impl Ledger {
         let root: Arc<dyn RootKeys> = Arc::new(root);
         // Also the lock over all that is in the state directory.
         let folder = Arc::new(Folder::own(&place).context("the ledger cannot be opened")?);
+        for written_to in [&plan.state, &place] {
+            remove_unfinished(written_to).context("what a crash left cannot be removed")?;
+        }
         let database = runtime.block_on(Database::open(&database(plan)?));
         let database = database.with_context(|| match plan.store {
             Store::Sqlite => "the database cannot be opened",

@@ -4,7 +4,7 @@
 //! where nothing can have been sealed yet.
 
 use std::fs::DirBuilder;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::secret_source::find_secret;
+use super::whole::{Named, Readers, folder_of, write_whole};
 
 /// A root key in our own memory.
 pub(crate) struct HeldRootKey {
@@ -72,18 +73,9 @@ pub(crate) fn make_root_key(file: &Path, entropy: &dyn Entropy) -> anyhow::Resul
 }
 
 fn write(file: &Path, key: &RootKey) -> io::Result<()> {
-    let folder = match file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // Such files are made with mode 0600.
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(key.to_text().as_bytes())?;
-    beside.write_all(b"\n")?;
-    beside.as_file().sync_all()?;
-    beside.persist_noclobber(file).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(file))?;
+    let text = Zeroizing::new(format!("{}\n", *key.to_text()));
+    write_whole(file, text.as_bytes(), Named::Once, Readers::Owner)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Every file is readable by its owner only from its first moment, is replaced whole by renaming, and is on the disk
 //! before [`Vault::keep`] returns. Folders are entered by nobody else.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
+use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -12,6 +12,7 @@ use portcullis_contract::ports::{FileProblem, Vault, VaultProblem};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::opened;
+use super::whole::{Named, Readers, folder_of, write_whole};
 
 /// Largest file that is read, in bytes. A chain of certificates with its key has a few thousand.
 const BYTES_MAX: u64 = 1 << 20;
@@ -55,15 +56,8 @@ impl Vault for FileVault {
 }
 
 fn write(place: &Path, content: &SecretString) -> io::Result<()> {
-    let folder = place.parent().unwrap_or(Path::new(""));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // Such files are made with mode 0600.
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(content.expose_secret().as_bytes())?;
-    beside.as_file().sync_all()?;
-    beside.persist(place).map_err(|error| error.error)?;
-    // The new name is on the disk only once its folder is.
-    fs::File::open(folder)?.sync_all()
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(place))?;
+    write_whole(place, content.expose_secret().as_bytes(), Named::Again, Readers::Owner)
 }
 
 fn problem(place: &Path, why: impl ToString) -> VaultProblem {
@@ -72,6 +66,7 @@ fn problem(place: &Path, why: impl ToString) -> VaultProblem {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;

@@ -6,8 +6,8 @@
 //! good, however far the ledger grows, and said aloud, for it is the proof.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::fs::{DirBuilder, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -22,6 +22,7 @@ use portcullis_store::journal::{ProveError, Published};
 use portcullis_store::{Journal, Refused};
 
 use super::progress::Progress;
+use crate::adapter::{Named, Readers, write_whole};
 use crate::bounded::read_bounded;
 
 /// How long the thread waits for a checkpoint before it looks whether it shall end.
@@ -169,10 +170,10 @@ impl Destination {
         self.compare(&newest, published, is_our_past)?;
         let said = || format!("`{}` cannot be written", newest.display());
         let note = published.note.to_string();
-        write(folder, &note, &newest, Named::Again).with_context(said)?;
+        write_whole(&newest, note.as_bytes(), Named::Again, Readers::Everyone).with_context(said)?;
         let first = folder.join(format!("{}.{}.checkpoint", self.name, now.strftime("%Y-%m-%d")));
         if !first.exists() {
-            write(folder, &note, &first, Named::Once).with_context(said)?;
+            write_whole(&first, note.as_bytes(), Named::Once, Readers::Everyone).with_context(said)?;
         }
         self.written = Some(note);
         Ok(())
@@ -226,29 +227,10 @@ impl Destination {
     }
 }
 
-/// Whether a file may take another's place.
-#[derive(PartialEq, Eq)]
-enum Named {
-    Again,
-    Once,
-}
-
-/// Writes a file whole or not at all, durable when it returns. Others may read it: it is for them.
-fn write(folder: &Path, text: &str, to: &Path, named: Named) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    beside.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    beside.as_file().sync_all()?;
-    match named {
-        Named::Again => beside.persist(to).map_err(|error| error.error)?,
-        Named::Once => beside.persist_noclobber(to).map_err(|error| error.error)?,
-    };
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use portcullis_ledger::{Hash, NoteKeyName, ProofError, SignerKey};
 
     use super::*;

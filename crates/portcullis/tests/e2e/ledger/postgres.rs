@@ -3,7 +3,7 @@
 use portcullis_testkit::{Gate, Postgres, Upstream};
 use tokio::task::spawn_blocking;
 
-use crate::gate::{DEADLINE, binary, config};
+use crate::gate::{binary, config};
 use crate::ledger::reading::Asked;
 
 const ROUTES: &str = "[[application.test.route]]\nname = \"before\"\npath = \"/*\"\npublic = true\naudit = \"before\"\n\
