@@ -46,8 +46,6 @@ pub(crate) const PUBLIC_KEY: &str = "public-key";
 pub(crate) const SOCKET: &str = "admin.sock";
 /// The SQLite database, below the state directory.
 const DATABASE: &str = "portcullis.db";
-/// Connections to a database server.
-const CONNECTIONS_MAX: u32 = 4;
 /// How long the end waits for room for entries that were taken.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
@@ -134,7 +132,7 @@ impl Ledger {
         let database = runtime.block_on(Database::open(&database(plan)?));
         let database = database.with_context(|| match plan.store {
             Store::Sqlite => "the database cannot be opened",
-            Store::Postgres(_) => "the database that `[store]` names cannot be opened",
+            Store::Postgres { .. } => "the database that `[store]` names cannot be opened",
         })?;
         let parts = Parts { plan, place: &place, root: &root, clock, entropy, runtime };
         let opened = match parts.open(folder, &database) {
@@ -256,9 +254,9 @@ impl Parts<'_> {
 fn database(plan: &Plan) -> anyhow::Result<sql::Settings> {
     Ok(match &plan.store {
         Store::Sqlite => sql::Settings::Sqlite { file: plan.state.join(DATABASE) },
-        Store::Postgres(source) => sql::Settings::Postgres {
-            url: read_secret(source, "the database's URL")?,
-            connections_max: CONNECTIONS_MAX,
+        Store::Postgres { url, connections_max } => sql::Settings::Postgres {
+            url: read_secret(url, "the database's URL")?,
+            connections_max: *connections_max,
         },
     })
 }
@@ -346,8 +344,10 @@ mod tests {
         assert!(!state.exists());
         // On a server, nothing of this node was sealed as long as it has no ledger.
         let url = SecretSource::Variable("PORTCULLIS_NO_SUCH_URL".into());
-        let shared =
-            |name: &str| Plan { store: Store::Postgres(url.clone()), ..plan(&temp.path().join(name)) };
+        let shared = |name: &str| Plan {
+            store: Store::Postgres { url: url.clone(), connections_max: 2 },
+            ..plan(&temp.path().join(name))
+        };
         assert!(root_key(&shared("empty"), &SystemEntropy).is_ok());
         assert!(root_key(&shared(FOLDER), &SystemEntropy).unwrap_err().to_string().contains(FOLDER));
     }

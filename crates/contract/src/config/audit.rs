@@ -143,7 +143,8 @@ pub(crate) fn store(
     let declared = config.store.value()?;
     let url =
         source(&declared.url_file, &declared.url_variable, "the database's URL", surroundings, problems)?;
-    Some(url.map_or(Store::Sqlite, Store::Postgres))
+    let connections_max = *declared.connections_max.value()?;
+    Some(url.map_or(Store::Sqlite, |url| Store::Postgres { url, connections_max }))
 }
 
 /// The one place that is named for a secret, if any; nobody looks there.

@@ -74,6 +74,11 @@ pub enum SecretSource {
 pub enum Store {
     /// SQLite, in the state directory.
     Sqlite,
-    /// PostgreSQL, at the URL that is there.
-    Postgres(SecretSource),
+    /// PostgreSQL.
+    Postgres {
+        /// Its URL.
+        url: SecretSource,
+        /// Connections that this node may hold at once.
+        connections_max: u32,
+    },
 }

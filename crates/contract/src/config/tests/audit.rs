@@ -37,14 +37,16 @@ fn secrets_of_the_node_are_named_and_not_looked_for() {
     assert_eq!(found.audit.checkpoints, Path::new("/mnt/checkpoints"));
     assert_eq!(found.audit.anonymous_kept, DAY);
     assert_eq!(found.root_key, SecretSource::Variable("NOT_SET".into()));
-    assert_eq!(found.store, Store::Postgres(SecretSource::File("/etc/portcullis/not-there".into())));
+    let url = SecretSource::File("/etc/portcullis/not-there".into());
+    assert_eq!(found.store, Store::Postgres { url, connections_max: 10 });
     let site = found.applications[0].routes.iter().find(|route| route.name.as_str() == "site").unwrap();
     assert_eq!(site.audit, AuditMode::Before);
     let other = snapshot(&format!(
-        "{GOOD}[root_key]\nfile = \"/run/key\"\n[store]\nurl_variable = \"env:DATABASE_URL\"\n"
+        "{GOOD}[root_key]\nfile = \"/run/key\"\n[store]\nurl_variable = \"env:DATABASE_URL\"\nconnections_max = 20\n"
     ));
     assert_eq!(other.root_key, SecretSource::File("/run/key".into()));
-    assert_eq!(other.store, Store::Postgres(SecretSource::Variable("DATABASE_URL".into())));
+    let url = SecretSource::Variable("DATABASE_URL".into());
+    assert_eq!(other.store, Store::Postgres { url, connections_max: 20 });
 }
 
 #[test]

@@ -80,5 +80,8 @@ settings! {
         url_file: SecretFile = optional, example "/etc/portcullis/database.url";
         /// Instead of `url_file`: the environment variable that holds the URL.
         url_variable: SecretVariable = optional, example "env:PORTCULLIS_DATABASE_URL";
+        /// Connections that this node may hold to a PostgreSQL at once. All nodes together must stay below the server's
+        /// own `max_connections`. It is of no account for SQLite.
+        connections_max: u32 = 10, from 2 to 100, example 20;
     }
 }

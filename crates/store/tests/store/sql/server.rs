@@ -71,6 +71,36 @@ async fn nobody_waits_for_a_lock_without_end() {
 }
 
 #[tokio::test]
+async fn a_node_holds_no_more_connections_than_it_may() {
+    let world = World::postgres().await;
+    let keys = world.open().await.data_keys();
+    let other = sqlx::PgPool::connect(&world.url).await.unwrap();
+    let mut holds = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE data_key").execute(&mut *holds).await.unwrap();
+    // Each of them waits for the lock, or for a connection.
+    let asking: Vec<_> = (0..12)
+        .map(|_| {
+            let keys = keys.clone();
+            tokio::spawn(async move { keys.of_owner(Owner::Store("tokens")).await })
+        })
+        .collect();
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'portcullis'";
+    let count = || async {
+        let (count,): (i64,) = sqlx::query_as(WAITING).fetch_one(&other).await.unwrap();
+        count
+    };
+    while count().await < 4 {
+        tokio::task::yield_now().await;
+    }
+    holds.rollback().await.unwrap();
+    for asked in asking {
+        assert_eq!(asked.await.unwrap().unwrap(), None);
+        assert!(count().await <= 4);
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_without_showing_it() {
     let url = Postgres::shared().database().await;
     let (before, host) = url.rsplit_once('@').unwrap();
