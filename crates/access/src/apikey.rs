@@ -82,6 +82,8 @@ impl ApiKey {
             owner: self.owner.clone(),
             roles: self.roles.clone(),
             permissions: self.permissions.clone(),
+            stored: None,
+            ends: self.expires,
         }
     }
 }

@@ -4,15 +4,17 @@
 //! roles lets nobody through. Nothing here says how the principal was found; that is [`crate::apikey`]. Read
 //! next: `portcullis_model::permission` for which permission implies which.
 
-use portcullis_model::{Permission, Permissions, Principal, RoleName};
+use portcullis_model::{ApiKeyPrincipal, Permission, Permissions, Principal, RoleName, UserPrincipal};
 
 /// What a route asks of its callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Demand {
     /// Nothing: anyone may call, known or not.
     Public,
-    /// Any valid credential.
+    /// Any valid API key.
     AnyKey,
+    /// Any valid credential: a session, a token or an API key.
+    LogIn,
     /// Every one of these permissions. Never empty; an empty list lets nobody through.
     Permissions(Vec<Permission>),
     /// At least one of these roles. Never empty; an empty list lets nobody through.
@@ -39,9 +41,14 @@ pub fn judge(principal: &Principal, demand: &Demand) -> Judgement {
     match (demand, principal) {
         (Demand::Public, _) => Judgement::Allowed,
         (_, Principal::Anonymous) => Judgement::Unauthenticated,
-        (Demand::AnyKey, Principal::ApiKey(_)) => Judgement::Allowed,
-        (Demand::Permissions(wanted), Principal::ApiKey(key)) => judge_permissions(&key.permissions, wanted),
-        (Demand::Roles(wanted), Principal::ApiKey(key)) => judge_roles(&key.roles, wanted),
+        (Demand::AnyKey, Principal::ApiKey(_)) | (Demand::LogIn, _) => Judgement::Allowed,
+        (Demand::AnyKey, Principal::User(_)) => Judgement::Forbidden { missing: "an API key".into() },
+        (Demand::Permissions(wanted), Principal::ApiKey(ApiKeyPrincipal { permissions, .. }))
+        | (Demand::Permissions(wanted), Principal::User(UserPrincipal { permissions, .. })) => {
+            judge_permissions(permissions, wanted)
+        }
+        (Demand::Roles(wanted), Principal::ApiKey(ApiKeyPrincipal { roles, .. }))
+        | (Demand::Roles(wanted), Principal::User(UserPrincipal { roles, .. })) => judge_roles(roles, wanted),
     }
 }
 
@@ -71,7 +78,8 @@ fn judge_roles(held: &[RoleName], wanted: &[RoleName]) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{ApiKeyPrincipal, KeyName};
+    use jiff::Timestamp;
+    use portcullis_model::{KeyName, SessionId, Shown, UserId, UserName};
 
     use super::*;
 
@@ -89,6 +97,21 @@ mod tests {
             owner: "ann".into(),
             roles: roles(role_names),
             permissions: permissions(held),
+            stored: None,
+            ends: None,
+        })
+    }
+
+    fn user(role_names: &str, held: &str) -> Principal {
+        Principal::User(UserPrincipal {
+            id: UserId([1; 16]),
+            name: UserName::parse("ann").unwrap(),
+            user_id: None,
+            roles: roles(role_names),
+            permissions: permissions(held),
+            session: SessionId([2; 16]),
+            shown: Shown::Cookie,
+            ends: Timestamp::MAX,
         })
     }
 
@@ -113,8 +136,15 @@ mod tests {
     #[test]
     fn an_anonymous_caller_may_do_only_what_is_public() {
         check(&Principal::Anonymous, &Demand::Public, "allowed");
-        for demand in [Demand::AnyKey, all_of("read:tasks"), any_role_of("user"), all_of(""), any_role_of("")]
-        {
+        let demands = [
+            Demand::AnyKey,
+            Demand::LogIn,
+            all_of("read:tasks"),
+            any_role_of("user"),
+            all_of(""),
+            any_role_of(""),
+        ];
+        for demand in demands {
             check(&Principal::Anonymous, &demand, "unauthenticated");
         }
     }
@@ -123,6 +153,17 @@ mod tests {
     fn any_key_is_enough_where_any_key_is_asked_for() {
         check(&key("", ""), &Demand::Public, "allowed");
         check(&key("", ""), &Demand::AnyKey, "allowed");
+    }
+
+    #[test]
+    fn who_logged_in_is_judged_as_a_key_is_but_has_none() {
+        check(&user("", ""), &Demand::LogIn, "allowed");
+        check(&key("", ""), &Demand::LogIn, "allowed");
+        check(&user("admin", "admin"), &Demand::AnyKey, "an API key");
+        check(&user("user", "read:tasks"), &all_of("read:tasks"), "allowed");
+        check(&user("user", "read:tasks"), &all_of("write:tasks"), "permission `write:tasks`");
+        check(&user("user", ""), &any_role_of("user"), "allowed");
+        check(&user("user", ""), &any_role_of("admin"), "role `admin`");
     }
 
     #[test]

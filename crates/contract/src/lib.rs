@@ -7,6 +7,7 @@ pub mod admin;
 pub mod certificate;
 pub mod config;
 pub mod diagnostic;
+pub mod identity;
 pub mod path;
 pub mod ports;
 pub mod revocation;

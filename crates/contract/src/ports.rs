@@ -4,13 +4,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use jiff::Timestamp;
 use portcullis_model::audit::{Entry, Personal};
-use portcullis_model::{Monotonic, RequestEvent};
+use portcullis_model::{ApplicationName, Monotonic, Principal, RequestEvent, RequestId};
 use portcullis_protect::{BlindIndex, DataKey, RootKeyId, WrappedKey};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
@@ -19,6 +22,7 @@ use thiserror::Error;
 
 use crate::Snapshot;
 use crate::admin::{AdminProblem, Erased, LocalUser, Search};
+use crate::identity::{Gone, Place, StoreProblem};
 
 /// The two clocks.
 pub trait Clock: Send + Sync {
@@ -120,6 +124,108 @@ pub trait Administration: Send + Sync {
 pub trait Reading: Send {
     /// The next entries, each as one line of JSON with its index; none when there are no more now. Blocks.
     fn next_lines(&mut self) -> Result<Vec<String>, AdminProblem>;
+}
+
+/// Something asked of the store of people ([`crate::identity`]).
+pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreProblem>> + Send + 'a>>;
+
+/// Who a credential stands for, and how the upstream is told of it. It holds what was asked for lately; the rest is in a
+/// store, which may be slow or gone.
+pub trait Identity: Send + Sync {
+    /// Judges a credential by what is remembered, without waiting; `None` when the store must be asked.
+    fn recall(&self, shown: &Credential<'_>, now: Timestamp) -> Option<Judged>;
+    /// Judges it by the store.
+    fn ask<'a>(&'a self, shown: Credential<'a>, now: Timestamp) -> Judging<'a>;
+    /// A signed assertion of who somebody is, for one application (`X-Portcullis-Assertion`); `None` when none can be
+    /// made, which the log says.
+    fn assert(&self, who: &Principal, to: &ApplicationName, now: Timestamp) -> Option<HeaderValue>;
+    /// What keeps it from judging; empty when nothing does.
+    fn obstacles(&self) -> Vec<String>;
+}
+
+/// What a client shows, to one application.
+#[derive(Clone, Copy)]
+pub struct Credential<'a> {
+    /// For whom.
+    pub place: &'a Place,
+    /// What it is.
+    pub kind: CredentialKind,
+    /// Its text, which debug output does not show.
+    pub text: &'a str,
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("place", self.place)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a client shows to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CredentialKind {
+    /// A session's cookie.
+    Cookie,
+    /// A signed access token.
+    Token,
+    /// An API key.
+    ApiKey,
+}
+
+/// Who it is, or why nobody is known by it.
+pub type Judged = Result<Arc<Principal>, NotKnown>;
+
+/// A judgement that waits for the store.
+pub type Judging<'a> = Pin<Box<dyn Future<Output = Judged> + Send + 'a>>;
+
+/// Why nobody is known by a credential. What clients hear of it is the stage's affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotKnown {
+    /// It is none of ours, was altered, or has ended.
+    #[error("the credential is not good: {0}")]
+    Refused(&'static str),
+    /// It was good and its time is over.
+    #[error("the credential has expired")]
+    Expired,
+    /// It is good elsewhere.
+    #[error("the credential is not good for this application")]
+    Elsewhere,
+    /// Nobody can say: the store does not answer.
+    #[error("the store of sessions and keys cannot be asked")]
+    Unavailable,
+}
+
+/// Who hears of sessions, users and keys that are no longer what they were. Must not block.
+pub trait Endings: Send + Sync {
+    /// Whatever is open on the strength of it ends or is judged anew.
+    fn gone(&self, gone: &Gone);
+}
+
+/// What the gate answers by itself, below `/.portcullis/`: the portal, and the few paths of ours on an application's
+/// origin. Such a request has passed the same stages as any other.
+pub trait Local: Send + Sync {
+    /// Answers it.
+    fn answer(&self, asked: LocalRequest)
+    -> Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send + '_>>;
+}
+
+/// A request that the gate answers by itself.
+#[derive(Debug)]
+pub struct LocalRequest {
+    /// Method, path, fields and body. The cookies of the portal are among the fields.
+    pub request: http::Request<Bytes>,
+    /// Whose origin it came to.
+    pub place: Place,
+    /// That origin, `https://login.example.com`.
+    pub origin: Box<str>,
+    /// From where.
+    pub client: IpAddr,
+    /// Its id.
+    pub id: RequestId,
+    /// Who asks.
+    pub who: Arc<Principal>,
 }
 
 /// Where a new Snapshot goes.

@@ -76,10 +76,15 @@ pub(crate) fn may_open(
         (Some(_), Some(_)) => return Err(Refusal::malformed("there is more than one `Origin`")),
         (None, _) => {
             return match (rules.missing_origin, principal) {
-                (MissingOrigin::Allowed, _) | (_, Principal::ApiKey(_)) => Ok(()),
-                (MissingOrigin::WithKey, Principal::Anonymous) => {
-                    Err(Refusal::other_origin("a WebSocket without `Origin` and without an API key"))
+                (MissingOrigin::Allowed, _) => Ok(()),
+                (MissingOrigin::WithKey, known)
+                    if *known != Principal::Anonymous && !known.is_added_by_browsers() =>
+                {
+                    Ok(())
                 }
+                (MissingOrigin::WithKey, _) => Err(Refusal::other_origin(
+                    "a WebSocket without `Origin` and without an API key or a token",
+                )),
             };
         }
     };
@@ -132,13 +137,15 @@ pub(crate) fn enter(
     let wall = scope.gate.tellers.clock.wall();
     still(&holder, snapshot, &scope.gate.snapshot(), wall)
         .map_err(|told| Refusal::forbidden(told.to_string()))?;
-    let key = match permit.principal() {
-        Principal::ApiKey(key) => snapshot.keys.named(&key.key).and_then(|key| key.expires),
-        Principal::Anonymous => None,
+    let (key, session) = match permit.principal() {
+        Principal::ApiKey(key) => (key.ends, None),
+        Principal::User(user) => (None, Some(user.ends)),
+        Principal::Anonymous => (None, None),
     };
     let certificate = certificate.map(|one| one.not_after);
     let left = |at: Timestamp| Duration::try_from(at.duration_since(wall)).unwrap_or_default();
-    let ends = [(key, Told::KeyExpired), (certificate, Told::CertificateExpired)];
+    let ends =
+        [(key, Told::KeyExpired), (session, Told::SessionOver), (certificate, Told::CertificateExpired)];
     let ends = ends.into_iter().filter_map(|(at, then)| Some(Expiry { left: left(at?), then }));
     let expiry = ends.min_by_key(|expiry| expiry.left);
     Ok(Some(Entered { opening, place, expiry }))

@@ -1,20 +1,22 @@
 //! Who asks: the answer of the `authenticate` stage.
 
-use serde::Serialize;
+use jiff::Timestamp;
 
-use crate::{KeyName, Permissions, RoleName};
+use crate::{ApiKeyId, KeyName, Permissions, RoleName, SessionId, UserId, UserName};
 
-/// Who a request is made by. Sessions, tokens and client certificates join with their issue.
+/// Who a request is made by. Client certificates join with their issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// No credential was presented.
     Anonymous,
     /// A verified API key.
     ApiKey(ApiKeyPrincipal),
+    /// Somebody who logged in.
+    User(UserPrincipal),
 }
 
 /// What a verified API key says of its bearer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyPrincipal {
     /// The key's public name.
     pub key: KeyName,
@@ -24,6 +26,40 @@ pub struct ApiKeyPrincipal {
     pub roles: Vec<RoleName>,
     /// What the key may do: already narrowed to what its owner's roles hold.
     pub permissions: Permissions,
+    /// The key's id, where it is kept in the store and not in the configuration.
+    pub stored: Option<ApiKeyId>,
+    /// When it ends; `None` means never.
+    pub ends: Option<Timestamp>,
+}
+
+/// Somebody who logged in, and the session by which they are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPrincipal {
+    /// The account.
+    pub id: UserId,
+    /// The name, as the upstream is told.
+    pub name: UserName,
+    /// The name that an application knows the account by, where it has another one.
+    pub user_id: Option<Box<str>>,
+    /// Their roles.
+    pub roles: Vec<RoleName>,
+    /// What they may do: what their roles hold, or less where a token says so.
+    pub permissions: Permissions,
+    /// The log-in.
+    pub session: SessionId,
+    /// What said so.
+    pub shown: Shown,
+    /// When that ends, whatever happens: the session, or the token that was shown.
+    pub ends: Timestamp,
+}
+
+/// What a client shows to be known by a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A cookie, which browsers add by themselves, whoever wrote the page.
+    Cookie,
+    /// An access token, which only a program of the user's adds.
+    Token,
 }
 
 impl Principal {
@@ -32,6 +68,30 @@ impl Principal {
         match self {
             Self::Anonymous => None,
             Self::ApiKey(key) => Some(&key.owner),
+            Self::User(user) => Some(user.name.as_str()),
         }
+    }
+
+    /// Their roles; none for an anonymous request.
+    pub fn roles(&self) -> &[RoleName] {
+        match self {
+            Self::Anonymous => &[],
+            Self::ApiKey(key) => &key.roles,
+            Self::User(user) => &user.roles,
+        }
+    }
+
+    /// What they may do; `None` for an anonymous request.
+    pub fn permissions(&self) -> Option<&Permissions> {
+        match self {
+            Self::Anonymous => None,
+            Self::ApiKey(key) => Some(&key.permissions),
+            Self::User(user) => Some(&user.permissions),
+        }
+    }
+
+    /// Whether a browser adds what they showed by itself, to requests of anybody's page.
+    pub fn is_added_by_browsers(&self) -> bool {
+        matches!(self, Self::User(UserPrincipal { shown: Shown::Cookie, .. }))
     }
 }

@@ -80,10 +80,8 @@ pub(crate) fn judge(
 /// Whether whoever uses the browser wanted what is asked. Only a credential that browsers add by themselves leaves that
 /// open.
 fn wanted(client: &Client, request: &Request, target: &Target, principal: &Principal) -> Result<(), Refusal> {
-    let is_added_by_itself = match principal {
-        Principal::Anonymous => target.route.client_authority.is_some(),
-        Principal::ApiKey(_) => false,
-    };
+    let by_certificate = *principal == Principal::Anonymous && target.route.client_authority.is_some();
+    let is_added_by_itself = by_certificate || principal.is_added_by_browsers();
     if !is_added_by_itself || request.method.is_safe() {
         return Ok(());
     }

@@ -39,6 +39,8 @@ pub(crate) enum Told {
     KeyGone,
     #[error("the API key has expired")]
     KeyExpired,
+    #[error("the session or the token has ended")]
+    SessionOver,
     #[error("the client certificate has expired")]
     CertificateExpired,
     #[error("the configuration does not let this principal here any more")]
@@ -177,7 +179,9 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timest
         return if application.modes.auth == Mode::Observe { Ok(()) } else { Err(Told::LeaveGone) };
     }
     let principal = match &holder.principal {
-        Principal::Anonymous => Principal::Anonymous,
+        // Whoever keeps them says when they are no longer what they were.
+        Principal::Anonymous | Principal::User(_) => holder.principal.clone(),
+        Principal::ApiKey(key) if key.stored.is_some() => holder.principal.clone(),
         Principal::ApiKey(key) => {
             // Names are given anew; what a key is, is its hash.
             let (was, is) = (then.keys.named(&key.key), now.keys.named(&key.key));
