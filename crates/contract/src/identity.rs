@@ -106,7 +106,7 @@ pub struct SessionRoom {
     pub per_user: u32,
     /// In all.
     pub all: u32,
-    /// Sessions that were not used since then are over and count no longer.
+    /// Sessions that were not used since then are over and count no longer. Leave room for uses that are not noted yet.
     pub idle_before: Timestamp,
 }
 
@@ -115,6 +115,8 @@ pub struct SessionRoom {
 pub enum Begun {
     /// It is there; these older ones of the same user ended for it.
     Yes(Vec<SessionId>),
+    /// The account is closed, gone, or not what it was when the password was judged: look again.
+    Stale,
     /// There are as many as there may be in all, and none of them is this user's.
     Full,
 }
@@ -244,8 +246,15 @@ pub trait Users: Send + Sync {
 
 /// Sessions, and the tickets that show them.
 pub trait Sessions: Send + Sync {
-    /// Begins a session with its first ticket.
-    fn begin<'a>(&'a self, session: &'a Session, ticket: &'a Ticket, room: SessionRoom) -> Asking<'a, Begun>;
+    /// Begins a session, with its first ticket where a cookie shows it. The account must still be at `version`, at which
+    /// the password was judged: a change of the password or of the state in between ends this log-in too.
+    fn begin<'a>(
+        &'a self,
+        session: &'a Session,
+        version: u64,
+        ticket: Option<&'a Ticket>,
+        room: SessionRoom,
+    ) -> Asking<'a, Begun>;
     /// Adds a ticket for another place, in place of an earlier one for it; false when the session is over.
     fn add_ticket<'a>(&'a self, ticket: &'a Ticket) -> Asking<'a, bool>;
     /// What a ticket shows, and where it is good.
@@ -263,6 +272,7 @@ pub trait Sessions: Send + Sync {
     /// Notes when sessions were last used. It may be lost.
     fn seen<'a>(&'a self, seen: &'a [(SessionId, Timestamp)]) -> Asking<'a, ()>;
     /// Removes sessions that have ended or were not used since `idle_before`, at most `count`; how many were removed.
+    /// Codes that are over go with them.
     fn purge(&self, now: Timestamp, idle_before: Timestamp, count: u16) -> Asking<'_, u64>;
 }
 
@@ -278,7 +288,7 @@ pub trait RefreshFamilies: Send + Sync {
 
 /// API keys of the store.
 pub trait ApiKeys: Send + Sync {
-    /// Keeps a new key.
+    /// Keeps a new key; [`Changed::Stale`] when its owner is gone.
     fn create<'a>(&'a self, key: &'a StoredApiKey) -> Asking<'a, Changed>;
     /// The key that has this hash, or had it before a rotation, and its owner as they are now.
     fn by_hash<'a>(&'a self, hash: &'a KeyHash) -> Asking<'a, Option<(StoredApiKey, User)>>;
@@ -327,7 +337,8 @@ pub trait Keyrings: Send + Sync {
     fn replace<'a>(&'a self, name: &'a str, version: u64, bytes: &'a SecretBytes) -> Asking<'a, bool>;
 }
 
-/// The numbered stream of ends. Whoever has read up to a number misses nothing.
+/// The numbered stream of ends. Whoever has read up to a number misses nothing, unless they stay away for so long that
+/// what follows was forgotten: then the numbers have a gap, or [`Revocations::last`] is further and nothing comes.
 pub trait Revocations: Send + Sync {
     /// The number of the last one; 0 when there was none.
     fn last(&self) -> Asking<'_, u64>;

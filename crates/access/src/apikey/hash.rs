@@ -71,6 +71,16 @@ pub struct KeyHash([u8; 32]);
 pub struct KeyHashError;
 
 impl KeyHash {
+    /// A hash that was stored as its bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, to be stored.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads a hash as it is written; hex digits of either case.
     pub fn parse(text: &str) -> Result<Self, KeyHashError> {
         let digits = text.strip_prefix(HASH_PREFIX).ok_or(KeyHashError)?;
