@@ -26,10 +26,19 @@ pub struct ApiKeyPrincipal {
     pub roles: Vec<RoleName>,
     /// What the key may do: already narrowed to what its owner's roles hold.
     pub permissions: Permissions,
-    /// The key's id, where it is kept in the store and not in the configuration.
-    pub stored: Option<ApiKeyId>,
+    /// What it is in the store, where it is kept there and not in the configuration.
+    pub stored: Option<StoredKey>,
     /// When it ends; `None` means never.
     pub ends: Option<Timestamp>,
+}
+
+/// An API key that is kept in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Its public id.
+    pub id: ApiKeyId,
+    /// The account whose it is: with that the key ends, and can do no more than it can.
+    pub owner: UserId,
 }
 
 /// Somebody who logged in, and the session by which they are known.
