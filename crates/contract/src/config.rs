@@ -17,6 +17,7 @@ mod client_authority;
 mod cors;
 mod headers;
 mod https;
+mod identity;
 mod keys;
 mod kind;
 mod nearest;

@@ -8,6 +8,7 @@ mod audit;
 mod cors;
 mod headers;
 mod https;
+mod identity;
 mod tls;
 mod websocket;
 
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 use portcullis_access::apikey::KeyRing;
 use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
+use portcullis_access::roles::Roles;
 use portcullis_access::suspicion::BanRule;
 use portcullis_model::{ApplicationName, RouteName};
 use rustls_pki_types::ServerName;
@@ -30,6 +32,9 @@ pub use audit::{Audit, AuditMode, SecretSource, Store, Webhook, WhenFull};
 pub use cors::{Cors, CorsOrigins};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;
+pub use identity::{
+    ApplicationTokens, LogIn, PasswordRules, Portal, SessionRules, TokenAlgorithm, TokenRules,
+};
 
 use crate::certificate::{Authorities, Identity};
 use crate::path::PathPattern;
@@ -65,6 +70,10 @@ pub struct Snapshot {
     pub applications: Vec<Arc<Application>>,
     /// The API keys of all applications.
     pub keys: KeyRing,
+    /// What each role may do.
+    pub roles: Roles,
+    /// How people log in; `None` when they cannot.
+    pub log_in: Option<LogIn>,
 }
 
 impl Snapshot {
@@ -229,6 +238,8 @@ pub struct Application {
     pub security_headers: Arc<SecurityHeaders>,
     /// What pages of other origins may read of answers that no route gives; `None` when the upstream speaks for itself.
     pub cors: Option<Cors>,
+    /// The access tokens that are good for it.
+    pub tokens: ApplicationTokens,
     /// Its routes, most specific path first.
     pub routes: Vec<Arc<Route>>,
 }
@@ -401,6 +412,8 @@ pub struct Route {
     pub methods: Vec<Method>,
     /// Whether people or programs call it.
     pub kind: RouteKind,
+    /// Who answers.
+    pub serves: Serves,
     /// Who may call it.
     pub demand: Demand,
     /// The authority whose certificate a client must present besides.
@@ -436,6 +449,15 @@ pub enum RouteKind {
     Api,
     /// Browsers: refusals are a plain page unless the client asks for JSON.
     Page,
+}
+
+/// Who answers the requests of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// The servers behind the gate.
+    Upstream,
+    /// The gate itself, through the port `Local`.
+    Gate,
 }
 
 /// How much the requests of a route matter.

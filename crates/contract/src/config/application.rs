@@ -13,9 +13,10 @@ use super::kind::{At, Gaps, Text};
 use super::node::rate;
 use super::tree::{self, Config};
 use super::word::LimitName;
-use super::{cors, headers, https, nearest, route, upstream};
+use super::{cors, headers, https, identity, nearest, route, upstream};
 use crate::diagnostic::{Problem, Problems};
-use crate::snapshot::{Application, Modes, PlainHttp, RouteLimit, Texts, Upstream};
+use crate::ports::Surroundings;
+use crate::snapshot::{Application, ApplicationTokens, Modes, PlainHttp, RouteLimit, Texts, Upstream};
 
 /// Compiles all applications.
 pub(crate) fn all(
@@ -23,6 +24,7 @@ pub(crate) fn all(
     callers: &Callers<'_>,
     authorities: &Authorities<'_>,
     certificates: &Certificates<'_>,
+    surroundings: &dyn Surroundings,
     problems: &mut Problems,
 ) -> Option<Vec<Arc<Application>>> {
     let declared = &config.application.value()?.entries;
@@ -42,18 +44,28 @@ pub(crate) fn all(
         let upstream = application.value.upstream.value();
         let upstream =
             upstream.and_then(|declared| upstream::compiled(declared, config, certificates, problems));
+        identity::report_what_is_ours(name, application, problems);
         let plain_http = https::plain_http(&application.value, config, problems);
-        one(name, application, upstream, plain_http, &mut routes, problems)
+        let tokens = application.value.tokens.value();
+        let tokens =
+            tokens.and_then(|declared| identity::tokens_of(name, declared, config, surroundings, problems));
+        one(name, application, Parts { upstream, plain_http, tokens }, &mut routes, problems)
     });
     // Every application is compiled before any missing one counts.
     compiled.collect::<Vec<_>>().into_iter().collect()
 }
 
+/// What of an application is compiled by others.
+struct Parts {
+    upstream: Option<Upstream>,
+    plain_http: Option<PlainHttp>,
+    tokens: Option<ApplicationTokens>,
+}
+
 fn one(
     name: &ApplicationName,
     At { value: application, .. }: &At<tree::Application>,
-    upstream: Option<Upstream>,
-    plain_http: Option<PlainHttp>,
+    parts: Parts,
     routes: &mut route::Routes<'_>,
     problems: &mut Problems,
 ) -> Option<Arc<Application>> {
@@ -66,14 +78,15 @@ fn one(
     Some(Arc::new(Application {
         name: name.clone(),
         hosts: application.hosts.value()?.values().cloned().collect(),
-        plain_http: plain_http?,
-        upstream: upstream?,
+        plain_http: parts.plain_http?,
+        upstream: parts.upstream?,
         modes: modes(application.mode.value()?)?,
         api_key_header: application.api_key_header.value()?.0.clone(),
         drop_headers: application.drop_headers.value()?.values().map(|name| name.0.clone()).collect(),
         texts: texts(application.texts.value()?)?,
         security_headers: Arc::new(headers::compiled(application.security_headers.value()?, None)?),
         cors: cors::of_application(application, problems)?,
+        tokens: parts.tokens?,
         routes: routes?,
     }))
 }

@@ -25,6 +25,7 @@ pub(crate) struct Callers<'c> {
     unsure_roles: BTreeSet<&'c RoleName>,
     applications: Option<&'c Named<ApplicationName, tree::Application>>,
     has_keys: bool,
+    has_portal: bool,
 }
 
 /// Whether a permission is held or asked for. Who asks must be exact.
@@ -45,7 +46,9 @@ impl<'c> Callers<'c> {
             role_gaps: gaps(&access.roles, |named| named.gaps),
             unsure_roles: BTreeSet::new(),
             applications: config.application.value(),
-            has_keys: config.api_key.value().is_none_or(|keys| !keys.0.is_empty()),
+            has_keys: config.api_key.value().is_none_or(|keys| !keys.0.is_empty())
+                || !config.portal.is_left_out(),
+            has_portal: !config.portal.is_left_out(),
         };
         for permission in access.permissions.items().filter(|p| p.value.is_wildcard()) {
             let message = format!("`{}` is not one permission but many", permission.value);
@@ -67,7 +70,17 @@ impl<'c> Callers<'c> {
         Some(callers)
     }
 
-    /// Whether the file has any API key.
+    /// The roles, with what each may do.
+    pub(crate) fn into_roles(self) -> Roles {
+        self.roles
+    }
+
+    /// Whether people can log in.
+    pub(crate) fn has_portal(&self) -> bool {
+        self.has_portal
+    }
+
+    /// Whether somebody may have an API key: the file has any, or people can log in and make some.
     pub(crate) fn has_keys(&self) -> bool {
         self.has_keys
     }

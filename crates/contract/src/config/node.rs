@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -19,7 +20,7 @@ use super::kind::List;
 use super::table::Setting;
 use super::tls;
 use super::tree::{self, Config};
-use super::{application, audit, keys};
+use super::{application, audit, identity, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
 use crate::snapshot::{Flood, Listen, OpsListen, ProxyProtocol, Snapshot};
@@ -43,7 +44,14 @@ pub(crate) fn snapshot(
     let callers = Callers::declared(config, problems)?;
     let keys = keys::key_ring(config, &callers, surroundings, now, problems);
     let authorities = Authorities::declared(config, &certificates, problems)?;
-    let applications = application::all(config, &callers, &authorities, &certificates, problems);
+    let applications =
+        application::all(config, &callers, &authorities, &certificates, surroundings, problems);
+    let log_in = identity::log_in(config, problems);
+    let (log_in, mut applications) = (log_in?, applications?);
+    if let Some(log_in) = &log_in {
+        identity::add_own_routes(&mut applications);
+        applications.extend(identity::portal_application(log_in, &applications).map(Arc::new));
+    }
     Some(Snapshot {
         listen: listen?,
         ops,
@@ -56,8 +64,10 @@ pub(crate) fn snapshot(
         flood: flood(config.flood.value()?)?,
         ban: ban(config.ban.value()?)?,
         exempt: exempt?,
-        applications: applications?,
+        applications,
         keys: keys?,
+        roles: callers.into_roles(),
+        log_in,
     })
 }
 

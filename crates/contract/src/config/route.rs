@@ -18,7 +18,7 @@ use super::tree::{self, Config};
 use super::word::METHODS;
 use super::{cors, headers};
 use crate::diagnostic::{Place, Problem, Problems};
-use crate::snapshot::{Inspection, LimitBy, Route, RouteLimit};
+use crate::snapshot::{Inspection, LimitBy, Route, RouteLimit, Serves};
 
 /// What the routes of all applications are compiled with.
 pub(crate) struct Routes<'c> {
@@ -88,6 +88,7 @@ impl<'c> Routes<'c> {
             path: route.path.value()?.clone(),
             methods: route.methods.items().map(|method| method.value.clone()).collect(),
             kind: *route.kind.value()?,
+            serves: Serves::Upstream,
             demand: demand?,
             client_authority: client_authority?,
             limits: limits?,
@@ -124,7 +125,11 @@ impl<'c> Routes<'c> {
                 return None;
             }
         };
-        if way != Way::Public && !callers.has_keys() && !self.keys_missed {
+        if way == Way::LogIn && !callers.has_portal() {
+            let message = "nobody can log in, because there is no `[portal]`";
+            let help = "add a section `[portal]` with its `origin`, or write `api_key_required = true`";
+            problems.add(Problem::at(place, message).help(help));
+        } else if way != Way::Public && !callers.has_keys() && !self.keys_missed {
             self.keys_missed = true;
             let message = "callers need an API key here, and there is no key, so nobody could call";
             let help = "`portcullis apikey new` prints a key and its `[[api_key]]` section";
@@ -132,6 +137,7 @@ impl<'c> Routes<'c> {
         }
         Some(match way {
             Way::Public => Demand::Public,
+            Way::LogIn => Demand::LogIn,
             Way::AnyKey => Demand::AnyKey,
             Way::Permissions => Demand::Permissions(route.permissions.value()?.values().cloned().collect()),
             Way::Roles => Demand::Roles(route.roles.value()?.values().cloned().collect()),
@@ -170,6 +176,7 @@ impl<'c> Routes<'c> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Public,
+    LogIn,
     AnyKey,
     Permissions,
     Roles,
@@ -179,6 +186,7 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Public => "public",
+            Self::LogIn => "login_required",
             Self::AnyKey => "api_key_required",
             Self::Permissions => "permissions",
             Self::Roles => "roles",
@@ -191,6 +199,7 @@ fn said(route: &tree::Route) -> Vec<(Way, &Place)> {
     let yes = |setting: &Setting<bool>| !setting.is_left_out() && setting.value() != Some(&false);
     let ways = [
         (yes(&route.public), Way::Public, &route.public.place),
+        (yes(&route.login_required), Way::LogIn, &route.login_required.place),
         (yes(&route.api_key_required), Way::AnyKey, &route.api_key_required.place),
         (!route.permissions.is_left_out(), Way::Permissions, &route.permissions.place),
         (!route.roles.is_left_out(), Way::Roles, &route.roles.place),
@@ -199,9 +208,13 @@ fn said(route: &tree::Route) -> Vec<(Way, &Place)> {
 }
 
 fn undecided(route: &tree::Route, place: &Place) -> Problem {
-    let help = "write one of `public = true`, `api_key_required = true`, \
+    let help = "write one of `public = true`, `login_required = true`, `api_key_required = true`, \
                 `permissions = [\"…\"]`, `roles = [\"…\"]` and `client_certificate = \"…\"`";
-    let denied = [(Way::Public, &route.public), (Way::AnyKey, &route.api_key_required)];
+    let denied = [
+        (Way::Public, &route.public),
+        (Way::LogIn, &route.login_required),
+        (Way::AnyKey, &route.api_key_required),
+    ];
     match denied.into_iter().find_map(|(way, setting)| setting.written().map(|(_, place)| (way, place))) {
         Some((way, place)) => {
             let message =

@@ -4,6 +4,7 @@ mod acme;
 mod audit;
 mod certificates;
 mod generated;
+mod identity;
 mod mistakes;
 mod tls;
 

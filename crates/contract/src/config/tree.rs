@@ -9,6 +9,7 @@ mod audit;
 mod bounds;
 mod cors;
 mod headers;
+mod identity;
 mod tls;
 mod upstream_tls;
 mod websocket;
@@ -42,6 +43,7 @@ use crate::snapshot::{
 pub(crate) use acme::{Acme, ExternalAccount};
 pub(crate) use audit::{Audit, RootKey, Store, Webhook};
 pub(crate) use bounds::Bounds;
+pub(crate) use identity::{ApplicationTokens, Passwords, Portal, Sessions, Tokens};
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;
 pub(crate) use websocket::Websocket;
@@ -76,13 +78,20 @@ settings! {
         api_keys: ApiKeys = {};
         /// The API keys.
         api_key: Many<ApiKey, 10_000> = [];
+        /// Where people log in. Without this section they cannot.
+        portal: Portal = optional;
+        /// How long they stay logged in.
+        sessions: Sessions = {};
+        /// The tokens that their programs get.
+        tokens: Tokens = {};
+        /// What storing passwords costs.
+        passwords: Passwords = {};
         /// The authorities whose certificates clients can present.
         client_authority: Named<AuthorityName, ClientAuthority> = {};
         /// The applications behind the gate.
         application: Named<ApplicationName, Application> = {};
     }
     later {
-        "portal" => "for now, callers are known by API keys",
         "forward_auth" => "for now, Portcullis is a reverse proxy: requests go through it",
         "service" => "for now, only requests that come in are guarded",
         "admin" => "for now, this file is where Portcullis is administered",
@@ -257,6 +266,8 @@ settings! {
         /// Which pages of other origins may call, for routes that do not say it themselves, and for what is refused before
         /// a route is found.
         cors: Cors = optional;
+        /// The access tokens that are good for it.
+        tokens: ApplicationTokens = {};
         /// The servers behind the gate.
         upstream: Upstream = required;
         /// Limits that routes can name.
@@ -364,8 +375,9 @@ settings! {
 }
 
 settings! {
-    /// A route. The most specific path wins, whatever the order here. Exactly one of `public`, `api_key_required`,
-    /// `permissions` and `roles` says who may call it, or `client_certificate` alone: nothing is open by accident.
+    /// A route. The most specific path wins, whatever the order here. Exactly one of `public`, `login_required`,
+    /// `api_key_required`, `permissions` and `roles` says who may call it, or `client_certificate` alone: nothing is open by
+    /// accident.
     struct Route {
         /// Its name in logs and metrics, which stays when the path changes.
         name: RouteName = required, example "list-tasks";
@@ -379,6 +391,8 @@ settings! {
         kind: RouteKind = "api", example "page";
         /// `true`: anyone may call it.
         public: bool = optional, example true;
+        /// `true`: anyone who is known may call it, by a session, an access token or an API key.
+        login_required: bool = optional, example true;
         /// `true`: anyone with a valid API key may call it.
         api_key_required: bool = optional, example true;
         /// Callers need every one of these permissions.

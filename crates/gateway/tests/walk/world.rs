@@ -12,14 +12,16 @@ use jiff::Timestamp;
 use portcullis_access::apikey::KeyRing;
 use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
+use portcullis_access::roles::Roles;
 use portcullis_access::suspicion::BanRule;
 use portcullis_contract::Snapshot;
 use portcullis_contract::path::PathPattern;
 use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
-    Application, Audit, AuditMode, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern, Inspection, Listen,
-    LogForm, Mode, Modes, OnError, OverLimit, PlainHttp, Priority, Protocol, ProxyProtocol, Route, RouteKind,
-    SecretSource, SecurityHeaders, Store, Texts, Upstream as UpstreamRule, UpstreamsOwn, WhenFull,
+    Application, ApplicationTokens, Audit, AuditMode, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern,
+    Inspection, Listen, LogForm, Mode, Modes, OnError, OverLimit, PlainHttp, Priority, Protocol,
+    ProxyProtocol, Route, RouteKind, SecretSource, SecurityHeaders, Serves, Store, Texts,
+    Upstream as UpstreamRule, UpstreamsOwn, WhenFull,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
 use portcullis_model::{ApplicationName, Monotonic, RequestEvent, RouteName, Stage};
@@ -221,6 +223,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         texts: Texts::default(),
         security_headers,
         cors: None,
+        tokens: ApplicationTokens { lifetime: second * 3600, shared: None },
         routes: vec![Arc::new(route)],
     };
     Snapshot {
@@ -245,6 +248,8 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         exempt: Vec::new(),
         applications: vec![Arc::new(application)],
         keys: KeyRing::default(),
+        roles: Roles::default(),
+        log_in: None,
     }
 }
 
@@ -255,6 +260,7 @@ fn route(on_error: OnError, security_headers: Arc<SecurityHeaders>) -> Route {
         path: PathPattern::parse("/*").unwrap(),
         methods: Vec::new(),
         kind: RouteKind::Api,
+        serves: Serves::Upstream,
         audit: AuditMode::After,
         priority: Priority::Normal,
         demand: Demand::Public,

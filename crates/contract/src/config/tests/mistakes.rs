@@ -129,7 +129,6 @@ fn settings_of_later_versions() {
     check(
         "later-versions",
         &[
-            ("[ops]", "[portal]\norigin = \"https://login.example.com\"\n[ops]"),
             ("[ops]", "[forward_auth]\n[ops]"),
             ("[ops]", "[service]\n[ops]"),
             ("[ops]", "[admin]\n[ops]"),
