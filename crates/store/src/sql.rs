@@ -9,6 +9,7 @@
 mod data_keys;
 mod error;
 mod migrations;
+mod people;
 mod postgres;
 mod sqlite;
 

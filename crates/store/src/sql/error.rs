@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use portcullis_protect::KeyId;
+use sqlx::error::ErrorKind;
 use thiserror::Error;
 
 /// Why a database cannot be opened, or why an operation failed. No message has a secret in it.
@@ -93,6 +94,11 @@ pub enum DatabaseError {
     /// A row is not of the form that this version writes.
     #[error("row {0} of table `data_key` is not of the form that this version writes; restore a backup")]
     Row(KeyId),
+    /// A row of this table is not of the form that this version writes, or another key sealed it.
+    #[error(
+        "a row of table `{0}` cannot be read: another key sealed it, or it was altered; restore a backup"
+    )]
+    Unreadable(&'static str),
     /// Deleted for good, but not yet overwritten in the file.
     #[error(
         "what was deleted may still be in `{}-wal`, because another process reads the database; delete it again \
@@ -117,6 +123,23 @@ pub enum DatabaseError {
 /// An error of the database or of the way to it.
 #[derive(Debug)]
 pub struct DriverError(sqlx::Error);
+
+impl DatabaseError {
+    /// Whether the statement would have made a second one of what there is once.
+    pub(super) fn is_taken(&self) -> bool {
+        self.kind() == Some(ErrorKind::UniqueViolation)
+    }
+
+    /// Whether the statement refers to a row that is not there, or not any more.
+    pub(super) fn refers_to_nothing(&self) -> bool {
+        self.kind() == Some(ErrorKind::ForeignKeyViolation)
+    }
+
+    fn kind(&self) -> Option<ErrorKind> {
+        let Self::Driver(DriverError(error)) = self else { return None };
+        error.as_database_error().map(|said| said.kind())
+    }
+}
 
 impl DriverError {
     /// The database's own code, when it was the database that failed.

@@ -18,12 +18,20 @@ struct Step {
     postgres: &'static str,
 }
 
-const STEPS: &[Step] = &[Step {
-    version: 1,
-    name: "data key",
-    sqlite: include_str!("migrations/0001_data_key.sqlite.sql"),
-    postgres: include_str!("migrations/0001_data_key.postgres.sql"),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "data key",
+        sqlite: include_str!("migrations/0001_data_key.sqlite.sql"),
+        postgres: include_str!("migrations/0001_data_key.postgres.sql"),
+    },
+    Step {
+        version: 2,
+        name: "people",
+        sqlite: include_str!("migrations/0002_people.sqlite.sql"),
+        postgres: include_str!("migrations/0002_people.postgres.sql"),
+    },
+];
 
 /// The steps for SQLite.
 pub(super) fn sqlite() -> Migrator {
@@ -72,7 +80,7 @@ mod tests {
             };
             migrator.iter().map(first_bytes).collect()
         };
-        assert_eq!(checksums(sqlite()), ["869e12a266fe214e"]);
-        assert_eq!(checksums(postgres()), ["b8fe90a12399e238"]);
+        assert_eq!(checksums(sqlite()), ["869e12a266fe214e", "48da4668066d4a32"]);
+        assert_eq!(checksums(postgres()), ["b8fe90a12399e238", "3f0442a7c8be2f7a"]);
     }
 }

@@ -11,4 +11,5 @@
 
 mod audit;
 mod journal;
+mod people;
 mod sql;

@@ -4,4 +4,4 @@ mod data_keys;
 mod file;
 mod migrations;
 mod server;
-mod world;
+pub(crate) mod world;

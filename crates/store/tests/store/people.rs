@@ -1,0 +1,9 @@
+//! The store of people: one suite over both databases.
+
+mod api_keys;
+mod codes;
+mod families;
+mod revocations;
+mod sessions;
+mod users;
+mod world;
