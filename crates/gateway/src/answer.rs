@@ -62,6 +62,8 @@ fn text(public: Public, status: StatusCode, texts: &Texts) -> &str {
         Public::Misdirected => "This connection is for another host",
         Public::Method => "Method not allowed",
         Public::Unauthorized => &texts.unauthorized,
+        Public::TokenExpired => "Token has expired",
+        Public::TokenInvalid => "Invalid token",
         Public::Forbidden => &texts.forbidden,
         Public::PlainHttp => "This service is reached over HTTPS only",
         Public::TooManyRequests => &texts.too_many_requests,

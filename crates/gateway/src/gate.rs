@@ -1,7 +1,7 @@
 //! The Gate: what all requests share. The Snapshot is swapped whole; what counts and remembers outlives it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use portcullis_access::ban::BanTable;
@@ -9,7 +9,9 @@ use portcullis_access::limit::LimitTable;
 use portcullis_access::patterns::Patterns;
 use portcullis_access::suspicion::SuspicionTable;
 use portcullis_contract::Snapshot;
-use portcullis_contract::ports::{Audit, Clock, Entropy, Events, Exposition, Publish, Readiness};
+use portcullis_contract::ports::{
+    Audit, Clock, Entropy, Events, Exposition, Identity, Local, Publish, Readiness,
+};
 use portcullis_model::Stage;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -41,6 +43,15 @@ pub struct Ports {
     pub events: Arc<dyn Events>,
     /// Where what happened is recorded for good.
     pub audit: Arc<dyn Audit>,
+}
+
+/// Who knows people, and what the gate answers by itself. There is both where people can log in.
+#[derive(Clone)]
+pub struct People {
+    /// Whom credentials stand for.
+    pub identity: Arc<dyn Identity>,
+    /// The portal, and our paths on applications' origins.
+    pub local: Arc<dyn Local>,
 }
 
 /// Sees every request enter every stage, beside the gate's own metrics. Tests inject faults through it.
@@ -81,6 +92,7 @@ pub struct Gate {
     pub(crate) sockets: Arc<Sockets>,
     /// Turns for looking at large bodies: one for each core.
     pub(crate) scans: Arc<Semaphore>,
+    people: OnceLock<People>,
     stopping: AtomicBool,
 }
 
@@ -170,8 +182,20 @@ impl Gate {
             in_flight: Arc::default(),
             sockets: Arc::default(),
             scans,
+            people: OnceLock::new(),
             stopping,
         })
+    }
+
+    /// From now on these are who knows people. They are told of the gate's own doings, so they come after it; the first
+    /// ones stay.
+    pub fn know(&self, people: People) {
+        let _ = self.people.set(people);
+    }
+
+    /// Who knows people, if anybody does.
+    pub(crate) fn people(&self) -> Option<&People> {
+        self.people.get()
     }
 
     /// What a request is decided by, from its start to its end.
@@ -226,6 +250,7 @@ impl Readiness for Gate {
         let clock = &self.tellers.clock;
         let mut obstacles = self.live.load().pools.obstacles(clock.monotonic());
         obstacles.extend(self.authority.obstacles(clock.wall()));
+        obstacles.extend(self.people().into_iter().flat_map(|people| people.identity.obstacles()));
         obstacles
     }
 }

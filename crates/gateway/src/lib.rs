@@ -11,6 +11,7 @@ mod budget;
 mod channel;
 mod client_certificate;
 mod connection;
+mod cookies;
 mod fields;
 mod forwarded;
 #[cfg(any(test, fuzzing))]
@@ -32,6 +33,6 @@ mod tls;
 mod upstream;
 mod websocket;
 
-pub use gate::{Gate, GateError, NoWatch, Ports, StageWatch};
+pub use gate::{Gate, GateError, NoWatch, People, Ports, StageWatch};
 pub use server::{Server, Stopped};
 pub use tls::TlsError;

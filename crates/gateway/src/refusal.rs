@@ -53,6 +53,10 @@ pub(crate) enum Public {
     Misdirected,
     /// A credential is needed, or the one given is not good.
     Unauthorized,
+    /// The token was good and its time is over.
+    TokenExpired,
+    /// The token is none of ours, or not for this application.
+    TokenInvalid,
     /// The principal lacks a permission.
     Forbidden,
     /// The request came over plain HTTP.
@@ -144,6 +148,26 @@ impl Refusal {
     pub(crate) fn unauthorized(private: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, Public::Unauthorized, Blame::Client, private)
             .with(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// 401 to a token that was good (RFC 6750 §3.1).
+    pub(crate) fn expired_token() -> Self {
+        let why = "Bearer error=\"invalid_token\", error_description=\"the token has expired\"";
+        Self::new(StatusCode::UNAUTHORIZED, Public::TokenExpired, Blame::Client, "the token has expired")
+            .with(http::header::WWW_AUTHENTICATE, HeaderValue::from_static(why))
+    }
+
+    /// 401 to what was never good (RFC 6750 §3.1).
+    pub(crate) fn invalid_token(private: impl Into<Cow<'static, str>>) -> Self {
+        let why = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        Self::new(StatusCode::UNAUTHORIZED, Public::TokenInvalid, Blame::Client, private)
+            .with(http::header::WWW_AUTHENTICATE, why)
+    }
+
+    /// 503: nobody can say now whether the request may go on. The connection stays: the next one may be luckier.
+    pub(crate) fn unsettled(private: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Public::Busy, Blame::Operator, private)
+            .retry_after(Duration::from_secs(1))
     }
 
     /// 403: a missing permission.

@@ -13,6 +13,7 @@ mod forward;
 mod inspect_body;
 mod inspect_head;
 mod limit;
+mod local;
 pub(crate) mod normalize;
 mod preflight;
 mod record;
@@ -24,7 +25,8 @@ pub(crate) mod suspicion;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::{HeaderValue, Method, header, request};
-use portcullis_contract::snapshot::OnError;
+use portcullis_contract::ports::Identity;
+use portcullis_contract::snapshot::{OnError, Serves};
 use portcullis_model::Stage;
 
 pub(crate) use address::Scheme;
@@ -47,6 +49,14 @@ pub(crate) struct Scope<'a> {
     pub(crate) live: &'a Live,
     /// The form of answer that the client asks for.
     pub(crate) form: Form,
+}
+
+impl<'a> Scope<'a> {
+    /// Whoever knows sessions, tokens and the store's keys, where people can log in.
+    pub(crate) fn identity(self) -> Option<&'a dyn Identity> {
+        let people = self.live.snapshot.log_in.as_ref().and(self.gate.people());
+        people.map(|people| &*people.identity)
+    }
 }
 
 /// What is known of a request so far. It outlives the walk, so that a refusal is worded for its application and route.
@@ -108,11 +118,15 @@ pub(crate) async fn walk(
     if let Some(preflight) = preflight {
         return preflight::answer(scope, &client, target, preflight, &known.visitor, story);
     }
-    let principal = authenticate::identify(scope, &request, target, story)?;
+    let principal = authenticate::identify(scope, &request, target, story).await?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
     let permit = authorize::judge(scope, &client, &request, target, principal, story)?;
     let inspected = inspect_body::look(scope, request, &client, target, story).await?;
     let recorded = record::intend(scope, &permit, target, story).await?;
+    if target.route.serves == Serves::Gate {
+        let answer = local::answer(scope, &client, target, permit, inspected, recorded, story).await?;
+        return Ok(respond::own(scope, answer, target, &known.method, &known.visitor, &limited, story));
+    }
     let answer = forward::send(scope, &client, target, permit, inspected, recorded, story).await?;
     Ok(respond::fit(scope, answer, target, &known.visitor, &limited, story))
 }

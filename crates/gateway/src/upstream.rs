@@ -143,7 +143,9 @@ impl Upstreams {
             let pool = Pool { servers, next: AtomicUsize::new(0), rule, retries };
             (application.name.clone(), Arc::new(pool))
         };
-        Pools(snapshot.applications.iter().map(pool).collect())
+        // What the gate answers by itself has no servers, and lacks none.
+        let behind = snapshot.applications.iter().filter(|one| !one.upstream.servers.is_empty());
+        Pools(behind.map(pool).collect())
     }
 
     fn server(&self, known: &mut Known, application: &Application, base: &Uri) -> Arc<Server> {

@@ -1,163 +1,322 @@
 //! `authenticate`: who asks? Exactly one credential becomes a principal; none is anonymous.
 //!
-//! Reads the API key header and `Authorization`. Answers 400 to two different credentials and 401 to one that is not
-//! good. A bearer token that is not one of our keys is left alone on a public route: it is the application's own.
-//! Sessions, tokens, signed requests and client certificates join with their issues.
+//! Reads the cookie of a session, the API key header and `Authorization`. The configuration's keys are judged here;
+//! sessions, tokens and the store's keys by whoever keeps them ([`Identity`]), from memory where it remembers them.
+//! Answers 400 to two different credentials, 401 to a token or key that is not good, and 503 when nobody can say.
+//!
+//! A browser adds its cookie whether its user means it or not, so one that is not good is none: `authorize` says what
+//! becomes of its bearer. A bearer token that is not ours is left alone on a public route: it is the application's own.
 
-use http::header::{AUTHORIZATION, HeaderMap};
-use http::{HeaderName, HeaderValue};
-use portcullis_access::apikey::KEY_PREFIX;
+mod presented;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use jiff::Timestamp;
+use portcullis_access::apikey::{KEY_PREFIX, KeyRefusal};
 use portcullis_access::demand::Demand;
-use portcullis_contract::snapshot::Mode;
-use portcullis_model::{Principal, Stage};
+use portcullis_access::origin::WebScheme;
+use portcullis_contract::identity::Place;
+use portcullis_contract::ports::{Credential, CredentialKind, Identity, Judged, NotKnown};
+use portcullis_contract::snapshot::{Mode, Serves};
+use portcullis_model::{Principal, Shown, Stage};
+use tokio::time::timeout;
 
+use crate::cookies::Session;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::story::Story;
+use presented::{Key, Presented, ambiguous, carriers, presented};
+
+/// How long the store may take to say whom a credential stands for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who asks, and the headers that said so, which are ours and not for the upstream.
 pub(crate) struct Identified {
-    pub(crate) principal: Principal,
+    pub(crate) principal: Who,
     pub(crate) carried_by: Vec<HeaderName>,
 }
 
 impl Identified {
     /// Nobody, for a request that never carries a credential.
     pub(crate) fn nobody() -> Self {
-        Self { principal: Principal::Anonymous, carried_by: Vec::new() }
+        Self { principal: Who::Own(Principal::Anonymous), carried_by: Vec::new() }
     }
 }
 
-/// A credential as presented, and the headers that carry it.
-#[derive(Debug, PartialEq, Eq)]
-struct Presented<'a> {
-    key: &'a str,
-    carried_by: Vec<HeaderName>,
+/// A principal: made for this request, or shared with whoever remembers it.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    Own(Principal),
+    Shared(Arc<Principal>),
+}
+
+impl Deref for Who {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        match self {
+            Self::Own(principal) => principal,
+            Self::Shared(principal) => principal,
+        }
+    }
+}
+
+impl Who {
+    /// The same, to be shared.
+    pub(crate) fn shared(self) -> Arc<Principal> {
+        match self {
+            Self::Own(principal) => Arc::new(principal),
+            Self::Shared(principal) => principal,
+        }
+    }
+}
+
+/// What a credential is judged by.
+struct Judge<'a> {
+    scope: Scope<'a>,
+    target: &'a Target,
+    host: &'a str,
+    now: Timestamp,
+}
+
+/// Why a key or a token is not good.
+enum NotGood {
+    /// The configuration says so, and nobody else knows it.
+    Key(KeyRefusal),
+    /// Whoever keeps keys says so.
+    KeptKey(NotKnown),
+    /// It has the form of a token, or none that we know.
+    Token(NotKnown),
+}
+
+impl NotGood {
+    fn known(&self) -> Option<NotKnown> {
+        match self {
+            Self::Key(_) => None,
+            Self::KeptKey(why) | Self::Token(why) => Some(*why),
+        }
+    }
+
+    /// Whether it is nothing that we have ever given out, as far as anybody can tell.
+    fn is_foreign(&self) -> bool {
+        matches!(self.known(), None | Some(NotKnown::Refused(_)))
+    }
+
+    /// Whether trying again cannot help.
+    fn is_settled(&self) -> bool {
+        self.known() != Some(NotKnown::Unavailable)
+    }
+
+    /// What the client hears of it.
+    fn refusal(&self, key: &Key<'_>) -> Refusal {
+        match self {
+            Self::KeptKey(NotKnown::Unavailable) | Self::Token(NotKnown::Unavailable) => unavailable(),
+            Self::Token(NotKnown::Expired) => Refusal::expired_token(),
+            Self::Token(why) => Refusal::invalid_token(format!("the token is not good: {why}")),
+            Self::KeptKey(why) if key.is_bearer && !key.is_named_ours() => {
+                Refusal::invalid_token(format!("neither a token nor an API key of ours: {why}"))
+            }
+            Self::KeptKey(why) => Refusal::unauthorized(format!("the API key is not good: {why}")),
+            Self::Key(why) => Refusal::unauthorized(format!("the API key is not good: {why}")),
+        }
+    }
+}
+
+fn unavailable() -> Refusal {
+    Refusal::unsettled("nobody can say whom the credential stands for: the store does not answer")
 }
 
 /// Turns the request's credential into a principal.
-pub(crate) fn identify(
+pub(crate) async fn identify(
     scope: Scope<'_>,
     request: &Request,
     target: &Target,
     story: &mut Story,
 ) -> Result<Identified, Refusal> {
     story.enter(Stage::Authenticate);
-    let key_header = &target.application.api_key_header;
-    let now = scope.gate.tellers.clock.wall();
-    let is_good = |key: &str| scope.live.snapshot.keys.verify(key, &target.application.name, now);
+    let (headers, key_header) = (&request.headers, &target.application.api_key_header);
+    let judge = Judge::new(scope, request, target);
     // Whatever becomes of the request, none of our keys goes on to the upstream.
-    let ours = carriers(&request.headers, key_header, |text| text.contains(KEY_PREFIX));
-    let anonymous = Identified { principal: Principal::Anonymous, carried_by: ours.clone() };
-    let observe = target.application.modes.auth == Mode::Observe;
-    let presented = match presented(&request.headers, key_header) {
-        Ok(presented) => presented,
-        Err(refusal) if observe => {
-            story.would_refuse(refusal.private);
-            let carried_by = carriers(&request.headers, key_header, |key| is_good(key).is_ok());
-            return Ok(Identified {
-                principal: Principal::Anonymous,
-                carried_by: [ours, carried_by].concat(),
-            });
-        }
-        Err(refusal) => return Err(refusal),
+    let ours = carriers(headers, key_header, |text| text.contains(KEY_PREFIX));
+    let judged = match presented(headers, key_header, judge.cookies_over()) {
+        Ok(presented) => judge.one_of(presented, story).await,
+        Err(refusal) => Err(refusal),
     };
-    let Some(Presented { key, mut carried_by }) = presented else {
-        story.pass("no credential");
-        return Ok(anonymous);
-    };
-    let why = match is_good(key) {
-        Ok(principal) => {
-            story.saw_principal(&principal.owner);
-            story.pass(format!("API key `{}`", principal.key));
+    match judged {
+        Ok(Some((principal, mut carried_by))) => {
+            if let Some(owner) = principal.owner() {
+                story.saw_principal(owner);
+            }
             carried_by.extend(ours);
-            return Ok(Identified { principal: Principal::ApiKey(principal), carried_by });
+            Ok(Identified { principal, carried_by })
         }
-        Err(why) => why,
-    };
-    let could_be_the_applications = carried_by == [AUTHORIZATION] && !key.starts_with(KEY_PREFIX);
-    if could_be_the_applications && target.route.demand == Demand::Public {
-        story.note("a bearer token that is not ours is passed on");
-        return Ok(anonymous);
+        Ok(None) => Ok(Identified { carried_by: ours, ..Identified::nobody() }),
+        Err(refusal) if target.application.modes.auth == Mode::Observe => {
+            story.would_refuse(refusal.private);
+            let carried_by = carriers(headers, key_header, |text| judge.knows(text));
+            Ok(Identified { carried_by: [ours, carried_by].concat(), ..Identified::nobody() })
+        }
+        Err(refusal) => Err(refusal),
     }
-    let why = format!("the API key is not good: {why}");
-    if observe {
-        story.would_refuse(why);
-        return Ok(anonymous);
-    }
-    Err(Refusal::unauthorized(why))
 }
 
-/// The credential headers with a value that is ours: as it stands, or the token in it.
-fn carriers(headers: &HeaderMap, key_header: &HeaderName, is_ours: impl Fn(&str) -> bool) -> Vec<HeaderName> {
-    let holds = |value: &HeaderValue| {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        is_ours(text.trim()) || bearer(&text).is_some_and(&is_ours)
-    };
-    let carries = |name: &&HeaderName| headers.get_all(*name).iter().any(holds);
-    [key_header, &AUTHORIZATION].into_iter().filter(carries).cloned().collect()
-}
-
-/// The one credential of the request. Two different ones are refused: nobody can say which of them was meant.
-fn presented<'a>(headers: &'a HeaderMap, key_header: &HeaderName) -> Result<Option<Presented<'a>>, Refusal> {
-    let unreadable = || Refusal::malformed("a credential header is not text");
-    let mut found: Option<Presented<'a>> = None;
-    for value in headers.get_all(key_header) {
-        let key = value.to_str().map_err(|_| unreadable())?.trim();
-        // A custom header may itself be `Authorization`, with or without the scheme.
-        let key = bearer(key).unwrap_or(key);
-        keep(&mut found, key, key_header)?;
+impl<'a> Judge<'a> {
+    fn new(scope: Scope<'a>, request: &'a Request, target: &'a Target) -> Self {
+        Self { scope, target, host: &request.host, now: scope.gate.tellers.clock.wall() }
     }
-    for value in headers.get_all(AUTHORIZATION) {
-        let text = value.to_str().map_err(|_| unreadable())?;
-        if let Some(key) = bearer(text) {
-            keep(&mut found, key, &AUTHORIZATION)?;
+
+    /// The scheme over which sessions are shown: always the portal's, whose name of a cookie is then the only one.
+    fn cookies_over(&self) -> Option<WebScheme> {
+        let log_in = self.scope.live.snapshot.log_in.as_ref()?;
+        self.identity().map(|_| log_in.portal.scheme)
+    }
+
+    /// Whose origin was asked: where alone a cookie is good.
+    fn place(&self) -> Option<Place> {
+        self.scope.live.snapshot.place_of(self.host)
+    }
+
+    /// Whoever knows sessions, tokens and the store's keys.
+    fn identity(&self) -> Option<&'a dyn Identity> {
+        self.scope.identity()
+    }
+
+    /// Where a key or a token must be good: for the application, unless the gate itself is asked.
+    fn audience(&self) -> Option<Place> {
+        match self.target.route.serves {
+            Serves::Gate => self.place(),
+            Serves::Upstream => Some(Place::Application(self.target.application.name.clone())),
         }
     }
-    Ok(found)
-}
 
-fn keep<'a>(found: &mut Option<Presented<'a>>, key: &'a str, header: &HeaderName) -> Result<(), Refusal> {
-    let presented = found.get_or_insert_with(|| Presented { key, carried_by: Vec::new() });
-    if presented.key != key {
-        return Err(Refusal::malformed("the request carries two different credentials"));
+    /// Judges a key by the configuration.
+    fn declared(&self, key: &str) -> Result<Who, KeyRefusal> {
+        let keys = &self.scope.live.snapshot.keys;
+        keys.verify(key, &self.target.application.name, self.now).map(|key| Who::Own(Principal::ApiKey(key)))
     }
-    presented.carried_by.push(header.clone());
-    Ok(())
-}
 
-/// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110 §11.1).
-fn bearer(text: &str) -> Option<&str> {
-    let (scheme, token) = text.trim().split_once([' ', '\t'])?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
+    /// Whether it is one of ours by what is remembered, good or not any more.
+    fn knows(&self, text: &str) -> bool {
+        let remembered = |kind| {
+            let (identity, place) = self.identity().zip(self.audience())?;
+            identity.recall(&Credential { place: &place, kind, text }, self.now)
+        };
+        let is_ours = |judged| !matches!(judged, Err(NotKnown::Refused(_) | NotKnown::Unavailable));
+        self.declared(text).is_ok()
+            || [CredentialKind::Token, CredentialKind::ApiKey].into_iter().filter_map(remembered).any(is_ours)
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(headers: &[(&'static str, &str)], expected: Result<Option<&str>, ()>) {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(HeaderName::from_static(name), value.parse().unwrap());
+    /// Who it is by the one credential that is presented, and the headers that carry it; `None` for nobody.
+    async fn one_of(
+        &self,
+        presented: Presented<'_>,
+        story: &mut Story,
+    ) -> Result<Option<(Who, Vec<HeaderName>)>, Refusal> {
+        let Presented { session, key } = presented;
+        let is_alone = session.is_none();
+        if let Some(key) = key {
+            let may_be_theirs = self.target.route.demand == Demand::Public && key.may_be_the_applications();
+            if !is_alone && !may_be_theirs {
+                return Err(ambiguous());
+            }
+            match self.key(&key).await {
+                Ok(_) if !is_alone => return Err(ambiguous()),
+                Ok(who) => {
+                    tell(&who, story);
+                    return Ok(Some((who, key.carried_by)));
+                }
+                Err(not_good) if may_be_theirs && not_good.is_foreign() => {
+                    story.note("a bearer token that is not ours is passed on");
+                }
+                // What the gate answers by itself goes to no upstream, and whoever renews a token shows the old one too.
+                Err(not_good) if self.target.route.serves == Serves::Gate && not_good.is_settled() => {
+                    story.note("the key or token is not good, and not needed here");
+                }
+                Err(not_good) => return Err(not_good.refusal(&key)),
+            }
+        } else if is_alone {
+            story.pass("no credential");
         }
-        let found = presented(&map, &HeaderName::from_static("x-api-key"));
-        assert_eq!(found.map(|f| f.map(|p| p.key)).map_err(|_| ()), expected, "{headers:?}");
+        let known = match session {
+            Some(session) => self.session(session, story).await?,
+            None => None,
+        };
+        Ok(known.map(|who| (who, Vec::new())))
     }
 
-    #[test]
-    fn exactly_one_credential_counts() {
-        check(&[], Ok(None));
-        check(&[("x-api-key", "a")], Ok(Some("a")));
-        check(&[("authorization", "bearer a")], Ok(Some("a")));
-        check(&[("authorization", "Bearer\ta")], Ok(Some("a")));
-        check(&[("authorization", "Basic YTpi")], Ok(None));
-        check(&[("x-api-key", "a"), ("authorization", "Bearer a")], Ok(Some("a")));
-        check(&[("x-api-key", "a"), ("authorization", "Bearer b")], Err(()));
-        check(&[("x-api-key", "a"), ("x-api-key", "b")], Err(()));
-        check(&[("authorization", "Bearer a"), ("authorization", "Bearer b")], Err(()));
+    /// Who has a session. A cookie that is not good is none.
+    async fn session(&self, session: Session<'_>, story: &mut Story) -> Result<Option<Who>, Refusal> {
+        let Session::Secret(text) = session else {
+            story.note("the cookie of a session is malformed");
+            return Ok(None);
+        };
+        let Some((identity, place)) = self.identity().zip(self.place()) else { return Ok(None) };
+        match self.judged(identity, Credential { place: &place, kind: CredentialKind::Cookie, text }).await {
+            Ok(principal) => {
+                let who = Who::Shared(principal);
+                tell(&who, story);
+                Ok(Some(who))
+            }
+            Err(NotKnown::Unavailable) => Err(unavailable()),
+            Err(why) => {
+                story.note(format!("the cookie of a session: {why}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Who a key or a token stands for. The configuration's keys are looked at in either case: an imported one may look
+    /// like anything.
+    async fn key(&self, key: &Key<'_>) -> Result<Who, NotGood> {
+        let (Some(identity), Some(place)) = (self.identity(), self.audience()) else {
+            return self.declared(key.text).map_err(NotGood::Key);
+        };
+        let kind = if key.is_token() { CredentialKind::Token } else { CredentialKind::ApiKey };
+        let credential = Credential { place: &place, kind, text: key.text };
+        if kind == CredentialKind::Token
+            && let Some(Ok(principal)) = identity.recall(&credential, self.now)
+        {
+            return Ok(Who::Shared(principal));
+        }
+        match (self.declared(key.text), kind) {
+            (Ok(who), _) => Ok(who),
+            (Err(_), CredentialKind::Token) => {
+                self.judged(identity, credential).await.map(Who::Shared).map_err(NotGood::Token)
+            }
+            (Err(KeyRefusal::Unknown), _) => {
+                self.judged(identity, credential).await.map(Who::Shared).map_err(NotGood::KeptKey)
+            }
+            // What cannot be a key of ours is not looked for.
+            (Err(KeyRefusal::Form(_)), _) => {
+                Err(NotGood::KeptKey(NotKnown::Refused("it has not the form of one")))
+            }
+            (Err(why), _) => Err(NotGood::Key(why)),
+        }
+    }
+
+    /// Judges a credential from memory, or by the store for as long as that may take.
+    async fn judged(&self, identity: &dyn Identity, credential: Credential<'_>) -> Judged {
+        match identity.recall(&credential, self.now) {
+            Some(judged) => judged,
+            None => timeout(PATIENCE, identity.ask(credential, self.now))
+                .await
+                .unwrap_or(Err(NotKnown::Unavailable)),
+        }
+    }
+}
+
+fn tell(who: &Principal, story: &mut Story) {
+    match who {
+        Principal::ApiKey(key) => story.pass(format!("API key `{}`", key.key)),
+        Principal::User(user) => story.pass(match user.shown {
+            Shown::Cookie => "the cookie of a session",
+            Shown::Token => "an access token",
+        }),
+        Principal::Anonymous => story.pass("nobody"),
     }
 }

@@ -4,16 +4,18 @@
 //! page that asks; nothing else. A Permit can be made nowhere but here, and `forward` takes
 //! it: nothing reaches the upstream that was not judged.
 
+use std::sync::Arc;
+
 use http::{HeaderName, header};
 use portcullis_access::cross_site::{self, Page};
 use portcullis_access::demand::{Judgement, judge as judge_demand};
-use portcullis_contract::snapshot::Mode;
+use portcullis_contract::snapshot::{Mode, Serves};
 use portcullis_model::{Principal, Stage};
 
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::Client;
-use crate::stages::authenticate::Identified;
+use crate::stages::authenticate::{Identified, Who};
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::story::Story;
@@ -25,7 +27,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Leave to forward one request, and on whose behalf.
 #[must_use]
 pub(crate) struct Permit {
-    principal: Principal,
+    principal: Who,
     carried_by: Vec<HeaderName>,
 }
 
@@ -33,6 +35,11 @@ impl Permit {
     /// On whose behalf the request goes on.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The same, to be shared.
+    pub(crate) fn shared(self) -> Arc<Principal> {
+        self.principal.shared()
     }
 
     /// The headers that carried our credential; the upstream must not see them.
@@ -70,7 +77,8 @@ pub(crate) fn judge(
         }
         Judgement::Forbidden { missing } => Refusal::forbidden(missing),
     };
-    if target.application.modes.auth == Mode::Observe {
+    // The gate's own paths are nobody's to try out.
+    if target.application.modes.auth == Mode::Observe && target.route.serves == Serves::Upstream {
         story.would_refuse(refusal.private);
         return Ok(Permit { principal, carried_by });
     }

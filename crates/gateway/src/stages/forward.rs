@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use portcullis_model::{Principal, Stage};
 
 use crate::body::{RequestBody, UploadFailure};
+use crate::cookies;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::Client;
@@ -33,6 +34,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
 const USER: HeaderName = HeaderName::from_static("x-portcullis-user");
 const ROLES: HeaderName = HeaderName::from_static("x-portcullis-roles");
+const ASSERTION: HeaderName = HeaderName::from_static("x-portcullis-assertion");
 const PERMISSIONS: HeaderName = HeaderName::from_static("x-portcullis-permissions");
 
 /// What the upstream answered, and to what.
@@ -68,7 +70,7 @@ pub(crate) async fn send(
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
     let entered = websocket::enter(scope, client, &request, target, &permit)?;
-    let mut outbound = outbound(request, client, target, &permit, story);
+    let mut outbound = outbound(scope, request, client, target, &permit, story);
     outbound.measure(&body);
     let clock = &scope.gate.tellers.clock;
     let began = clock.monotonic();
@@ -214,13 +216,21 @@ fn no_body() -> RequestBody {
 }
 
 /// The request as the upstream gets it: our credentials removed, the verified identity added.
-fn outbound(request: Request, client: &Client, target: &Target, permit: &Permit, story: &Story) -> Outbound {
+fn outbound(
+    scope: Scope<'_>,
+    request: Request,
+    client: &Client,
+    target: &Target,
+    permit: &Permit,
+    story: &mut Story,
+) -> Outbound {
     let path_and_query = request.path_and_query();
     let Request { method, host_header, trailers, opening, mut headers, channel, .. } = request;
     let peer = channel.peer.ip().to_canonical();
     for name in permit.carried_by().iter().chain(&target.application.drop_headers) {
         headers.remove(name);
     }
+    cookies::keep_from_upstream(&mut headers);
     let host = host_header.clone();
     headers.insert(header::HOST, host_header);
     if trailers == Trailers::Taken && opening.is_none() {
@@ -235,18 +245,34 @@ fn outbound(request: Request, client: &Client, target: &Target, permit: &Permit,
     headers.insert(X_FORWARDED_HOST, host);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
     put(&mut headers, REQUEST_ID, story.id().to_hex());
-    if let Principal::ApiKey(key) = permit.principal() {
-        let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();
-        put(&mut headers, USER, key.owner.as_bytes());
-        put(&mut headers, ROLES, roles.join(","));
-        put(&mut headers, PERMISSIONS, key.permissions.to_string());
-    }
+    tell_who(scope, &mut headers, target, permit.principal(), story);
     let expected = opening.map(|opening| {
         let mut random = [0; 16];
         story.tellers().entropy.fill(&mut random);
         opening.ask(&mut headers, random)
     });
     Outbound { method, path_and_query, headers, expected }
+}
+
+/// Tells the upstream on whose behalf it is asked; and signed, where it can be.
+fn tell_who(
+    scope: Scope<'_>,
+    headers: &mut HeaderMap,
+    target: &Target,
+    principal: &Principal,
+    story: &mut Story,
+) {
+    let (Some(owner), Some(permissions)) = (principal.owner(), principal.permissions()) else { return };
+    let roles: Vec<&str> = principal.roles().iter().map(|role| role.as_str()).collect();
+    put(headers, USER, owner.as_bytes());
+    put(headers, ROLES, roles.join(","));
+    put(headers, PERMISSIONS, permissions.to_string());
+    let Some(identity) = scope.identity() else { return };
+    let now = story.tellers().clock.wall();
+    match identity.assert(principal, &target.application.name, now) {
+        Some(assertion) => drop(headers.insert(ASSERTION, assertion)),
+        None => story.note("no signed assertion could be made"),
+    }
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: impl AsRef<[u8]>) {

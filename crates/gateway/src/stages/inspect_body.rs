@@ -10,7 +10,7 @@ mod scan;
 
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use portcullis_contract::snapshot::{Mode, OnError};
+use portcullis_contract::snapshot::{Mode, OnError, Serves};
 use portcullis_model::Stage;
 
 use crate::body::{RequestBody, Sending};
@@ -21,6 +21,7 @@ use crate::stages::normalize::Request;
 use crate::stages::route::Target;
 use crate::stages::{Scope, guarded, suspicion};
 use crate::story::Story;
+pub(crate) use hold::broken_upload;
 use kind::Kind;
 use scan::{Broke, Look};
 
@@ -61,6 +62,12 @@ pub(crate) async fn look(
     }
     let sending = sending(scope, incoming, target, story);
     let kind = kind::of(&request.headers);
+    if target.route.serves == Serves::Gate {
+        // A password may hold anything, and goes to no upstream.
+        let held = hold::hold(scope, sending, declared, client, target, story).await?;
+        story.note("what the gate itself reads is not looked at");
+        return Ok(Inspected { request, body: held.replay.boxed_unsync() });
+    }
     let looks = target.application.modes.inspection != Mode::Off && !sending.is_end_stream();
     if !looks || kind == Kind::Other {
         if looks {

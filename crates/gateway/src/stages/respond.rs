@@ -18,6 +18,7 @@ use portcullis_model::Stage;
 
 use crate::answer;
 use crate::body::{Answering, Silent, Told};
+use crate::cookies;
 use crate::fields;
 use crate::stages::address::Scheme;
 use crate::stages::forward::Answer;
@@ -171,6 +172,27 @@ pub(crate) fn allow(
     reply
 }
 
+/// An answer of the gate's own.
+pub(crate) fn own(
+    scope: Scope<'_>,
+    mut answer: Response<Bytes>,
+    target: &Target,
+    method: &Method,
+    visitor: &Visitor,
+    limited: &Limited,
+    story: &mut Story,
+) -> Reply {
+    story.enter(Stage::Respond);
+    let headers = answer.headers_mut();
+    // Whatever writes it is no server of its own.
+    fields::take_away(headers, |name| fields::is_unwanted(name.as_str()) || *name == header::CONTENT_LENGTH);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.extend(limited.headers());
+    let rules = Rules::of_route(target, visitor, https(scope, visitor, story));
+    story.pass("");
+    refused(answer, method, Some(rules))
+}
+
 /// Our own answer to a request that goes no further. What it says to browsers by itself is stricter than any rule, and stays.
 pub(crate) fn refused(mut response: Response<Bytes>, method: &Method, rules: Option<Rules<'_>>) -> Reply {
     if let Some(rules) = rules {
@@ -231,7 +253,7 @@ fn strip(headers: &mut HeaderMap) {
     let nominated = fields::nominated(headers).into_iter().filter(|name| *name != header::CONTENT_LENGTH);
     nominated.for_each(|name| drop(headers.remove(name)));
     fields::take_away(headers, |name| fields::is_unwanted(name.as_str()));
-    keep_cookies_but_ours(headers);
+    cookies::keep_from_client(headers);
 }
 
 /// Says how long the answer is, where the upstream did: by what is read of it, not by the upstream's own word. Only
@@ -257,22 +279,6 @@ fn announce_trailers(headers: &mut HeaderMap) {
         HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
     if fields::is_grpc(headers) && !headers.contains_key(header::TRAILER) {
         headers.insert(header::TRAILER, OUTCOME);
-    }
-}
-
-/// An upstream that could set our cookies could log a visitor in as somebody else.
-fn keep_cookies_but_ours(headers: &mut HeaderMap) {
-    let is_ours = |value: &HeaderValue| {
-        let name = value.as_bytes().split(|b| *b == b'=').next().unwrap_or_default().trim_ascii_start();
-        name.get(..17).is_some_and(|begin| begin.eq_ignore_ascii_case(b"__Host-portcullis"))
-    };
-    if headers.get_all(header::SET_COOKIE).iter().any(is_ours) {
-        let kept: Vec<HeaderValue> =
-            headers.get_all(header::SET_COOKIE).iter().filter(|value| !is_ours(value)).cloned().collect();
-        headers.remove(header::SET_COOKIE);
-        for value in kept {
-            headers.append(header::SET_COOKIE, value);
-        }
     }
 }
 

@@ -11,7 +11,7 @@ mod https;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use portcullis_contract::snapshot::{Application, Route};
+use portcullis_contract::snapshot::{Application, Route, Serves};
 use portcullis_model::Stage;
 
 pub(crate) use https::Elsewhere;
@@ -19,6 +19,7 @@ pub(crate) use https::Elsewhere;
 use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::address::{Client, Scheme};
+use crate::stages::local::{self, Reserved};
 use crate::stages::normalize::Request;
 use crate::stages::preflight::Preflight;
 use crate::story::Story;
@@ -93,9 +94,13 @@ fn for_preflight<'a>(application: &'a Application, request: &Request) -> Option<
 
 /// Routes are sorted, most specific path first.
 fn choose<'a>(routes: &'a [Arc<Route>], path: &str, method: &Method) -> Result<&'a Arc<Route>, Refusal> {
+    let reserved = local::reserved(path);
     let mut fitting = routes.iter().filter(|route| route.path.fits(path)).peekable();
     let nearest = fitting.peek().ok_or_else(|| Refusal::not_found("no route of the application fits"))?;
     let nearest = Arc::clone(nearest);
+    if reserved == Some(Reserved::Misspelled) || (reserved.is_some() && nearest.serves == Serves::Upstream) {
+        return Err(Refusal::not_found("paths below `/.portcullis/` are the gate's own, in one spelling"));
+    }
     let of_this_path: Vec<_> = fitting.filter(|route| route.path.same_paths(&nearest.path)).collect();
     if let Some(route) = of_this_path.iter().find(|route| takes(route, method)) {
         return Ok(route);

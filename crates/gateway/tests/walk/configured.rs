@@ -31,6 +31,39 @@ pub(crate) fn snapshot(upstream: &Upstream, sockets: &WebsocketUpstream, more: &
     compile(&text, "test.toml", &Nothing, Timestamp::MIN).unwrap_or_else(|told| panic!("{told:?}\n{text}"))
 }
 
+/// Two applications, `shop` and `other`, and a portal, each at its host below `localhost`.
+pub(crate) fn with_portal(upstream: &Upstream, sockets: &WebsocketUpstream) -> Snapshot {
+    let mut text = "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\n\
+                    [ban]\nexempt = [\"127.0.0.1/32\"]\n[flood]\nmode = \"off\"\n\
+                    [portal]\norigin = \"http://login.localhost\"\n\
+                    [access]\npermissions = [\"read:tasks\", \"write:tasks\"]\n\
+                    [access.roles]\nuser = [\"read:tasks\"]\n"
+        .to_owned();
+    let (server, socket) = (upstream.url(), sockets.url());
+    for (name, server) in [("shop", server.trim_end_matches('/')), ("other", &server), ("live", &socket)] {
+        let server = server.trim_end_matches('/');
+        text += &format!(
+            "[application.{name}]\nhosts = [\"{name}.localhost\"]\n[application.{name}.upstream]\n\
+             servers = [\"{server}\"]\n"
+        );
+        let more = if name == "live" { "websocket = { origins = [\"*\"] }\n" } else { "" };
+        for (route, path, rest) in [
+            ("all", "/*", "public = true"),
+            ("open", "/open/*", "public = true"),
+            ("in", "/in/*", "login_required = true"),
+            ("page", "/page/*", "login_required = true\nkind = \"page\""),
+            ("read", "/read", "permissions = [\"read:tasks\"]"),
+            ("write", "/write", "permissions = [\"write:tasks\"]"),
+            ("user", "/user", "roles = [\"user\"]"),
+        ] {
+            text += &format!(
+                "[[application.{name}.route]]\nname = \"{route}\"\npath = \"{path}\"\n{rest}\n{more}"
+            );
+        }
+    }
+    compile(&text, "test.toml", &Nothing, Timestamp::MIN).unwrap_or_else(|told| panic!("{told:?}\n{text}"))
+}
+
 fn application(name: &str, mode: &str, server: &str, more: &str) -> String {
     format!(
         "[application.{name}]\nhosts = [\"{name}\"]\n[application.{name}.upstream]\nservers = [\"{server}\"]\n\

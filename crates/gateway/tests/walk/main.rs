@@ -12,7 +12,10 @@
 )]
 
 mod configured;
+mod known;
 mod ledger;
+mod local;
+mod people;
 mod recorded;
 mod world;
 

@@ -107,7 +107,7 @@ fn over_limit(target: &Target, story: &mut Story) -> Result<(), Refusal> {
 }
 
 /// The answer to a body that broke off while it was held.
-fn broken_upload(error: &BodyError) -> Refusal {
+pub(crate) fn broken_upload(error: &BodyError) -> Refusal {
     match error {
         BodyError::Stalled(_) | BodyError::Slow(_) => {
             Refusal::too_slow(format!("the body broke off: {error}"))

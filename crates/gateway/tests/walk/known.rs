@@ -1,0 +1,267 @@
+//! Who asks, by all that a client can show: one good credential is somebody, and nothing else is.
+
+use std::sync::atomic::Ordering;
+
+use portcullis_contract::identity::Place;
+use portcullis_contract::ports::{CredentialKind, NotKnown, Readiness as _};
+use portcullis_model::Shown;
+use portcullis_testkit::{Answer, SeenRequest};
+
+use crate::people::{KEY, Peopled, SECRET, TOKEN, ann, cookie, place};
+
+/// The ways to show a good credential: a field and its value.
+fn good() -> [(&'static str, String); 4] {
+    [
+        ("cookie", cookie(SECRET)),
+        ("authorization", format!("Bearer {TOKEN}")),
+        ("authorization", format!("Bearer {KEY}")),
+        ("x-api-key", KEY.to_owned()),
+    ]
+}
+
+/// Nothing that a client showed to us is left, and nobody is named.
+#[track_caller]
+fn check_anonymous(seen: &SeenRequest) {
+    for field in
+        ["x-portcullis-user", "x-portcullis-roles", "x-portcullis-permissions", "x-portcullis-assertion"]
+    {
+        assert_eq!(seen.header(field), None, "{field}");
+    }
+    check_no_credential(seen);
+}
+
+#[track_caller]
+fn check_no_credential(seen: &SeenRequest) {
+    for (name, value) in &seen.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let secret = [SECRET, TOKEN, KEY].iter().find(|secret| value.contains(**secret));
+        assert_eq!(secret, None, "{name}: {value}");
+    }
+}
+
+#[track_caller]
+fn check_refused(answer: &Answer, status: u16, text: &str, what: &str) {
+    assert_eq!(answer.status, status, "{what}");
+    assert_eq!(answer.media_type(), "application/problem+json", "{what}");
+    assert_eq!(answer.json()["error"], text, "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_shows_one_good_credential_is_known_and_told_of_upstream() {
+    let gate = Peopled::start().await;
+    for forgets in [false, true] {
+        gate.known.forgets.store(forgets, Ordering::Relaxed);
+        for (field, value) in good() {
+            for path in ["/in/echo", "/open/echo", "/read", "/user"] {
+                let before = gate.world.upstream.requests_total();
+                gate.world.forget_events();
+                let answer = gate.get(path).header(field, &value).header("cookie", "theirs=1").send().await;
+                assert_eq!(answer.status, 200, "{field}: {value} {path}");
+                let seen = gate.one_seen_since(before, path);
+                check_no_credential(&seen);
+                assert_eq!(seen.header("x-portcullis-user"), Some("ann"));
+                assert_eq!(seen.header("x-portcullis-roles"), Some("user"));
+                assert_eq!(seen.header("x-portcullis-permissions"), Some("read:tasks"));
+                assert_eq!(seen.header("x-portcullis-assertion"), Some("ann for shop"));
+                assert_eq!(seen.header("cookie"), Some("theirs=1"));
+                assert_eq!(gate.world.events(1).await[0]["principal"], "ann");
+            }
+            let missing = gate.get("/write").header(field, &value).send().await;
+            check_refused(&missing, 403, "Permission denied", &value);
+        }
+        let asked = gate.known.asked.load(Ordering::Relaxed);
+        assert_eq!(asked > 0, forgets, "what is remembered is not asked for");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_that_is_not_good_lets_nobody_in_and_keeps_nobody_out() {
+    let gate = Peopled::start().await;
+    let (shop, expired, elsewhere) = (place("shop"), "e".repeat(43), "x".repeat(43));
+    gate.known.is(&shop, CredentialKind::Cookie, &expired, Err(NotKnown::Expired));
+    gate.known.is(&Place::Portal, CredentialKind::Cookie, &elsewhere, Ok(ann(Shown::Cookie)));
+    for value in [
+        cookie(&expired),
+        cookie(&elsewhere),
+        // Chosen by the client, and never given out.
+        cookie(&"a".repeat(43)),
+        // Malformed.
+        cookie(""),
+        cookie("null"),
+        cookie(&format!("\"{SECRET}\"")),
+        cookie(&format!("{SECRET}%00")),
+        cookie(&format!("{SECRET}, x")),
+        cookie(&SECRET[1..]),
+        cookie(&"\u{fffd}".repeat(20)),
+        // Other names.
+        format!("Portcullis={SECRET}"),
+        format!("__Host-portcullis={SECRET}"),
+        format!("portcullis-form={SECRET}"),
+    ] {
+        let before = gate.world.upstream.requests_total();
+        for path in ["/in/echo", "/read", "/user"] {
+            let answer = gate.get(path).header("cookie", &value).send().await;
+            check_refused(&answer, 401, "Authentication required", &value);
+        }
+        assert_eq!(gate.world.upstream.requests_total(), before, "{value}");
+        let answer = gate.get("/open/echo").header("cookie", &value).send().await;
+        assert_eq!(answer.status, 200, "{value}");
+        assert!(!answer.headers.contains_key("set-cookie"), "no cookie that a client chose is taken over");
+        let seen = gate.one_seen_since(before, "/open/echo");
+        check_anonymous(&seen);
+        assert_eq!(seen.header("cookie"), None, "{value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_not_good_is_said_to_be_so_and_a_foreign_one_passes_where_all_may() {
+    let gate = Peopled::start().await;
+    let of = |end: &str| format!("{}{end}", &TOKEN[..TOKEN.len() - 4]);
+    let (expired, elsewhere, foreign) = (of("AAAA"), of("BBBB"), of("CCCC"));
+    gate.known.is(&place("shop"), CredentialKind::Token, &expired, Err(NotKnown::Expired));
+    gate.known.is(&place("shop"), CredentialKind::Token, &elsewhere, Err(NotKnown::Elsewhere));
+    let before = gate.world.upstream.requests_total();
+    let get = async |path: &str, token: &str| {
+        gate.get(path).header("authorization", &format!("Bearer {token}")).send().await
+    };
+    for path in ["/in/echo", "/open/echo"] {
+        let answer = get(path, &expired).await;
+        check_refused(&answer, 401, "Token has expired", path);
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert_eq!(challenge, "Bearer error=\"invalid_token\", error_description=\"the token has expired\"");
+        check_refused(&get(path, &elsewhere).await, 401, "Invalid token", path);
+    }
+    for token in [foreign.as_str(), "eyJh.eyJz.", "of-somebody-else", "x"] {
+        let answer = get("/in/echo", token).await;
+        check_refused(&answer, 401, "Invalid token", token);
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    }
+    assert_eq!(gate.world.upstream.requests_total(), before);
+    assert_eq!(get("/open/echo", &foreign).await.status, 200);
+    let seen = gate.one_seen_since(before, "/open/echo");
+    assert_eq!(seen.header("authorization"), Some(&*format!("Bearer {foreign}")));
+    assert_eq!(seen.header("x-portcullis-user"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_different_credentials_are_nobodys() {
+    let gate = Peopled::start().await;
+    let (token, key) = (format!("Bearer {TOKEN}"), format!("Bearer {KEY}"));
+    let before = gate.world.upstream.requests_total();
+    for fields in [
+        [("cookie", cookie(SECRET)), ("authorization", token.clone())],
+        [("cookie", cookie(SECRET)), ("x-api-key", KEY.to_owned())],
+        [("cookie", cookie("stale")), ("authorization", token.clone())],
+        [("authorization", token), ("x-api-key", KEY.to_owned())],
+        [("authorization", key), ("authorization", format!("Bearer {TOKEN}"))],
+        [("cookie", cookie(SECRET)), ("cookie", cookie(SECRET))],
+        [("cookie", format!("{}; {}", cookie(SECRET), cookie("x"))), ("accept", "*/*".to_owned())],
+    ] {
+        for path in ["/in/echo", "/open/echo"] {
+            let asked = fields.iter().fold(gate.get(path), |asked, (name, value)| asked.header(name, value));
+            check_refused(&asked.send().await, 400, "The request is not valid", &format!("{fields:?}"));
+        }
+    }
+    assert_eq!(gate.world.upstream.requests_total(), before);
+    // An application's own token is no credential of ours.
+    let asked =
+        gate.get("/open/echo").header("cookie", &cookie(SECRET)).header("authorization", "Bearer theirs");
+    assert_eq!(asked.send().await.status, 200);
+    let seen = gate.one_seen_since(before, "/open/echo");
+    assert_eq!(
+        (seen.header("x-portcullis-user"), seen.header("authorization")),
+        (Some("ann"), Some("Bearer theirs"))
+    );
+    check_no_credential(&seen);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_can_say_who_it_is_nothing_passes() {
+    let gate = Peopled::start().await;
+    gate.known.forgets.store(true, Ordering::Relaxed);
+    let before = gate.world.upstream.requests_total();
+    gate.known.is_gone.store(true, Ordering::Relaxed);
+    for (field, value) in good() {
+        for path in ["/in/echo", "/open/echo"] {
+            let answer = gate.get(path).header(field, &value).send().await;
+            check_refused(&answer, 503, "The service is busy", &value);
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+    }
+    assert_eq!(gate.world.gate.obstacles(), ["the store is gone"]);
+    gate.known.is_gone.store(false, Ordering::Relaxed);
+    gate.known.hangs.store(true, Ordering::Relaxed);
+    let answer = gate.get("/in/echo").header("cookie", &cookie(SECRET)).send().await;
+    check_refused(&answer, 503, "The service is busy", "a store that hangs");
+    assert_eq!(gate.world.upstream.requests_total(), before);
+    // Whoever shows nothing needs nobody.
+    assert_eq!(gate.get("/open/echo").send().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_but_a_credential_says_who_asks_or_what_for() {
+    let gate = Peopled::start().await;
+    let before = gate.world.upstream.requests_total();
+    for (field, value) in [
+        // What let requests through in other gates.
+        ("user-agent", "kube-probe/1.30"),
+        ("user-agent", "GoogleHC/1.0"),
+        ("user-agent", "ELB-HealthChecker/2.0"),
+        ("x-forwarded-uri", "/open/echo"),
+        ("x-forwarded-path", "/open/echo"),
+        ("x-forwarded-method", "OPTIONS"),
+        ("x-original-url", "/open/echo"),
+        ("x-original-uri", "/open/echo"),
+        ("x-original-method", "OPTIONS"),
+        ("x-rewrite-url", "/open/echo"),
+        ("x-forwarded-user", "ann"),
+        ("x-forwarded-groups", "admin"),
+        ("remote-user", "ann"),
+        ("x-auth-request-user", "ann"),
+        ("x-portcullis-user", "ann"),
+        ("x_portcullis_user", "ann"),
+        ("x-portcullis-assertion", "ann for shop"),
+        ("authorization", "Basic YW5uOmFubg=="),
+    ] {
+        for path in ["/in/echo", "/read", "/user"] {
+            let answer = gate.get(path).header(field, value).send().await;
+            assert_eq!(answer.status, 401, "{field}: {value}");
+        }
+    }
+    assert_eq!(gate.world.upstream.requests_total(), before);
+    for (field, value) in [
+        ("x-portcullis-assertion", "root"),
+        ("X-Portcullis_Assertion", "root"),
+        ("x_portcullis_user", "root"),
+    ] {
+        let asked = gate.get("/open/echo").header(field, value).header("cookie", &cookie(SECRET));
+        assert_eq!(asked.send().await.status, 200);
+        let seen = gate.world.upstream.last_request("/open/echo").unwrap();
+        assert!(!seen.headers.values().any(|value| value == "root"), "{field}");
+        assert_eq!(seen.header("x-portcullis-assertion"), Some("ann for shop"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_sets_no_cookie_of_ours() {
+    let gate = Peopled::start().await;
+    let query = "set-cookie=portcullis=x&set-cookie=theirs=1&set-cookie=__HOST-portcullis-form=x\
+                 &set-cookie=__Secure-Portcullis=x&service-worker-allowed=/";
+    let answer = gate.get(&format!("/headers?{query}")).send().await;
+    assert_eq!(answer.status, 200);
+    let set: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(set, ["theirs=1"]);
+    assert_eq!(answer.header("service-worker-allowed"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_anybody_to_ask_keys_of_the_store_tokens_and_cookies_are_nobodys() {
+    let gate = Peopled::without_people().await;
+    for (field, value) in good() {
+        let answer = gate.get("/in/echo").header(field, &value).send().await;
+        check_refused(&answer, 401, "Authentication required", &value);
+    }
+    let seen = gate.get("/open/echo").header("cookie", &cookie(SECRET)).send().await;
+    assert_eq!(seen.status, 200);
+    check_anonymous(&gate.world.upstream.last_request("/open/echo").unwrap());
+}
