@@ -9,8 +9,9 @@ use portcullis_access::limit::LimitTable;
 use portcullis_access::patterns::Patterns;
 use portcullis_access::suspicion::SuspicionTable;
 use portcullis_contract::Snapshot;
+use portcullis_contract::identity::Gone;
 use portcullis_contract::ports::{
-    Audit, Clock, Entropy, Events, Exposition, Identity, Local, Publish, Readiness,
+    Audit, Clock, Endings, Entropy, Events, Exposition, Identity, Local, Publish, Readiness,
 };
 use portcullis_model::Stage;
 use thiserror::Error;
@@ -239,6 +240,12 @@ impl Publish for Gate {
         let now = self.tellers.clock.wall();
         self.sockets.tell(|holder| still(holder, &before.snapshot, &live.snapshot, now).err());
         self.tellers.metrics.snapshots.inc();
+    }
+}
+
+impl Endings for Gate {
+    fn gone(&self, gone: &Gone) {
+        self.sockets.tell(|holder| holder.lost_with(gone));
     }
 }
 

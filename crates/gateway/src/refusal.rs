@@ -150,6 +150,13 @@ impl Refusal {
             .with(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 303: somebody unknown goes to where they can log in, and comes back.
+    pub(crate) fn to_log_in(location: HeaderValue) -> Self {
+        let why = "the route is not public and no credential was given; led to the portal";
+        Self::new(StatusCode::SEE_OTHER, Public::Unauthorized, Blame::Client, why)
+            .with(http::header::LOCATION, location)
+    }
+
     /// 401 to a token that was good (RFC 6750 §3.1).
     pub(crate) fn expired_token() -> Self {
         let why = "Bearer error=\"invalid_token\", error_description=\"the token has expired\"";

@@ -6,7 +6,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod address;
-mod authenticate;
+pub(crate) mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod flood;
 mod forward;

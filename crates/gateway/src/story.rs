@@ -224,6 +224,10 @@ impl Story {
 
     /// The request was refused.
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        if refusal.status.is_redirection() {
+            // Nobody did anything wrong who only has to log in first.
+            return self.note(&refusal.private);
+        }
         self.event.outcome = if refusal.blame == Blame::Us { Outcome::Failed } else { Outcome::Refused };
         self.event.blame = Some(refusal.blame);
         self.event.reason = Some(bounded(&refusal.private, DETAIL_BYTES_MAX));

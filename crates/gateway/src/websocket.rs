@@ -33,6 +33,7 @@ use crate::refusal::Refusal;
 use crate::server::Shared;
 use crate::stages::Scope;
 use crate::stages::address::{Client, Standing};
+use crate::stages::authenticate;
 use crate::stages::authorize::Permit;
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
@@ -106,7 +107,7 @@ pub(crate) struct Entered {
 }
 
 /// Takes a place for the WebSocket that a request asks for, if it does.
-pub(crate) fn enter(
+pub(crate) async fn enter(
     scope: Scope<'_>,
     client: &Client,
     request: &Request,
@@ -134,6 +135,7 @@ pub(crate) fn enter(
     if let Some(ban) = holder.prefix.and_then(|prefix| scope.gate.memory.bans.check(prefix, now)) {
         return Err(Refusal::banned(ban.until.since(now), "banned while the WebSocket was opened"));
     }
+    authenticate::again(scope, request, target, permit.principal()).await?;
     let wall = scope.gate.tellers.clock.wall();
     still(&holder, snapshot, &scope.gate.snapshot(), wall)
         .map_err(|told| Refusal::forbidden(told.to_string()))?;

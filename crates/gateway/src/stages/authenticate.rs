@@ -165,6 +165,35 @@ pub(crate) async fn identify(
     }
 }
 
+/// Judges the credential once more, for what goes on after its answer: whatever ended since the first time has told only
+/// those who were there already.
+pub(crate) async fn again(
+    scope: Scope<'_>,
+    request: &Request,
+    target: &Target,
+    who: &Principal,
+) -> Result<(), Refusal> {
+    let is_kept = match who {
+        Principal::User(_) => true,
+        Principal::ApiKey(key) => key.stored.is_some(),
+        Principal::Anonymous => false,
+    };
+    if !is_kept {
+        return Ok(());
+    }
+    let judge = Judge::new(scope, request, target);
+    let presented = presented(&request.headers, &target.application.api_key_header, judge.cookies_over())?;
+    let now = match (presented.session, presented.key) {
+        (Some(Session::Secret(text)), _) => judge.cookie(text).await.ok(),
+        (_, Some(key)) => judge.key(&key).await.ok(),
+        _ => None,
+    };
+    if now.is_some_and(|now| *now == *who) {
+        return Ok(());
+    }
+    Err(Refusal::unauthorized("the session, token or key ended while the WebSocket was opened"))
+}
+
 impl<'a> Judge<'a> {
     fn new(scope: Scope<'a>, request: &'a Request, target: &'a Target) -> Self {
         Self { scope, target, host: &request.host, now: scope.gate.tellers.clock.wall() }
@@ -255,10 +284,8 @@ impl<'a> Judge<'a> {
             story.note("the cookie of a session is malformed");
             return Ok(None);
         };
-        let Some((identity, place)) = self.identity().zip(self.place()) else { return Ok(None) };
-        match self.judged(identity, Credential { place: &place, kind: CredentialKind::Cookie, text }).await {
-            Ok(principal) => {
-                let who = Who::Shared(principal);
+        match self.cookie(text).await {
+            Ok(who) => {
                 tell(&who, story);
                 Ok(Some(who))
             }
@@ -268,6 +295,13 @@ impl<'a> Judge<'a> {
                 Ok(None)
             }
         }
+    }
+
+    async fn cookie(&self, text: &str) -> Result<Who, NotKnown> {
+        let found = self.identity().zip(self.place());
+        let (identity, place) = found.ok_or(NotKnown::Refused("nobody can be asked"))?;
+        let credential = Credential { place: &place, kind: CredentialKind::Cookie, text };
+        self.judged(identity, credential).await.map(Who::Shared)
     }
 
     /// Who a key or a token stands for. The configuration's keys are looked at in either case: an imported one may look

@@ -1,14 +1,17 @@
-//! `authorize`: may this principal do this? The answer is a [`Permit`], or 401 or 403.
+//! `authorize`: may this principal do this? The answer is a [`Permit`], or 401, 403, or the way to the portal (303).
 //!
 //! Reads the route's demand, the principal, the certificate that the client presented and, where that opens the route, the
 //! page that asks; nothing else. A Permit can be made nowhere but here, and `forward` takes
 //! it: nothing reaches the upstream that was not judged.
+
+mod log_in;
 
 use std::sync::Arc;
 
 use http::{HeaderName, header};
 use portcullis_access::cross_site::{self, Page};
 use portcullis_access::demand::{Judgement, judge as judge_demand};
+use portcullis_access::origin::Origins;
 use portcullis_contract::snapshot::{Mode, Serves};
 use portcullis_model::{Principal, Stage};
 
@@ -72,9 +75,7 @@ pub(crate) fn judge(
             }
             Err(refusal) => refusal,
         },
-        Judgement::Unauthenticated => {
-            Refusal::unauthorized("the route is not public and no credential was given")
-        }
+        Judgement::Unauthenticated => log_in::unknown(scope, request, target),
         Judgement::Forbidden { missing } => Refusal::forbidden(missing),
     };
     // The gate's own paths are nobody's to try out.
@@ -90,7 +91,9 @@ pub(crate) fn judge(
 fn wanted(client: &Client, request: &Request, target: &Target, principal: &Principal) -> Result<(), Refusal> {
     let by_certificate = *principal == Principal::Anonymous && target.route.client_authority.is_some();
     let is_added_by_itself = by_certificate || principal.is_added_by_browsers();
-    if !is_added_by_itself || request.method.is_safe() {
+    // A WebSocket begins with a GET, and goes on to anything.
+    let opens = target.route.websocket.as_ref().filter(|_| request.opening.is_some());
+    if !is_added_by_itself || (request.method.is_safe() && opens.is_none()) {
         return Ok(());
     }
     let lines = |name: &HeaderName| -> Vec<&str> {
@@ -101,8 +104,14 @@ fn wanted(client: &Client, request: &Request, target: &Target, principal: &Princ
     let (origins, sites) = (lines(&header::ORIGIN), lines(&SEC_FETCH_SITE));
     let page = Page { origins: &origins, sites: &sites };
     let host = request.host_header.to_str().unwrap_or_default();
-    let trusted = |origin: &str| target.route.cors.as_ref().is_some_and(|cors| cors.trusts(origin));
-    cross_site::judge(page, host, client.scheme.of_web(), trusted)
+    let scheme = client.scheme.of_web();
+    let is_listed = |origin: &str| {
+        opens.is_some_and(|rules| rules.origins != Origins::Any && rules.origins.allow(origin, host, scheme))
+    };
+    let trusted = |origin: &str| {
+        is_listed(origin) || target.route.cors.as_ref().is_some_and(|cors| cors.trusts(origin))
+    };
+    cross_site::judge(page, host, scheme, trusted)
         .map_err(|foreign| Refusal::other_origin(foreign.to_string()))
 }
 

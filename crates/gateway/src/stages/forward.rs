@@ -69,7 +69,7 @@ pub(crate) async fn send(
     let pool = scope.live.pools.of(&target.application.name);
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
-    let entered = websocket::enter(scope, client, &request, target, &permit)?;
+    let entered = websocket::enter(scope, client, &request, target, &permit).await?;
     let mut outbound = outbound(scope, request, client, target, &permit, story);
     outbound.measure(&body);
     let clock = &scope.gate.tellers.clock;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_access::demand::{Judgement, judge};
 use portcullis_contract::Snapshot;
+use portcullis_contract::identity::Gone;
 use portcullis_contract::snapshot::Mode;
 use portcullis_model::{ApplicationName, Prefix, Principal, RouteName};
 use thiserror::Error;
@@ -30,6 +31,25 @@ pub(crate) struct Holder {
     pub(crate) prefix: Option<Prefix>,
 }
 
+impl Holder {
+    /// Why it must end when this is gone, if it must. An account that changed may still be one that is let in; who is says so
+    /// by coming again.
+    pub(crate) fn lost_with(&self, gone: &Gone) -> Option<Told> {
+        let (session, account, key) = match &self.principal {
+            Principal::User(user) => (Some(user.session), Some(user.id), None),
+            Principal::ApiKey(key) => (None, key.stored.map(|key| key.owner), key.stored.map(|key| key.id)),
+            Principal::Anonymous => (None, None, None),
+        };
+        match gone {
+            Gone::Session(id) => (session == Some(*id)).then_some(Told::SessionOver),
+            Gone::User(id) => (account == Some(*id)).then_some(Told::AccountChanged),
+            Gone::ApiKey(id) => (key == Some(*id)).then_some(Told::KeyEnded),
+            // What they signed is as good as before.
+            Gone::Keys => None,
+        }
+    }
+}
+
 /// Why a WebSocket must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Told {
@@ -39,8 +59,12 @@ pub(crate) enum Told {
     KeyGone,
     #[error("the API key has expired")]
     KeyExpired,
+    #[error("the API key was ended")]
+    KeyEnded,
     #[error("the session or the token has ended")]
     SessionOver,
+    #[error("the account was changed or closed")]
+    AccountChanged,
     #[error("the client certificate has expired")]
     CertificateExpired,
     #[error("the configuration does not let this principal here any more")]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use portcullis_contract::identity::Place;
 use portcullis_contract::ports::{CredentialKind, NotKnown, Readiness as _};
 use portcullis_model::Shown;
-use portcullis_testkit::{Answer, SeenRequest};
+use portcullis_testkit::{Answer, RawConnection, SeenRequest};
 
 use crate::people::{KEY, Peopled, SECRET, TOKEN, ann, cookie, place};
 
@@ -227,6 +227,19 @@ async fn nothing_but_a_credential_says_who_asks_or_what_for() {
             let answer = gate.get(path).header(field, value).send().await;
             assert_eq!(answer.status, 401, "{field}: {value}");
         }
+    }
+    // What stands behind a `#` is no part of a target, and never one of its path.
+    for (target, status) in [
+        ("/in/echo#/open/echo", 400),
+        ("/in/echo?#/open/echo", 400),
+        ("/open/..#/../in/echo", 400),
+        ("/in/%23/../open/echo", 400),
+        ("/in/%23/open/echo", 401),
+        ("http://shop.localhost/in/echo", 401),
+    ] {
+        let mut connection = RawConnection::open(gate.world.address).await;
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: shop.localhost\r\n\r\n")).await;
+        assert_eq!(connection.read_answer().await.0.status, status, "{target}");
     }
     assert_eq!(gate.world.upstream.requests_total(), before);
     for (field, value) in [

@@ -12,7 +12,9 @@
 )]
 
 mod configured;
+mod endings;
 mod known;
+mod led;
 mod ledger;
 mod local;
 mod people;

@@ -27,12 +27,11 @@ pub(crate) const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0
 /// A key of the store. The end of it is its checksum.
 pub(crate) const KEY: &str = "an-imported-key-of-the-store-0123";
 
-const ANN: UserId = UserId([1; 16]);
-const SESSION: SessionId = SessionId([2; 16]);
-const KEPT: ApiKeyId = ApiKeyId([3; 16]);
+pub(crate) const ANN: UserId = UserId([1; 16]);
+pub(crate) const SESSION: SessionId = SessionId([2; 16]);
+pub(crate) const KEPT: ApiKeyId = ApiKeyId([3; 16]);
 
 /// What credentials stand for.
-#[derive(Default)]
 pub(crate) struct Known {
     judged: Mutex<HashMap<(Place, CredentialKind, String), Judged>>,
     /// Whether what is known is remembered, or has to be asked for.
@@ -41,6 +40,21 @@ pub(crate) struct Known {
     pub(crate) hangs: AtomicBool,
     pub(crate) is_gone: AtomicBool,
     pub(crate) asked: AtomicU64,
+    /// How many judgements are left until nothing is good any more.
+    pub(crate) good_for: AtomicU64,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            judged: Mutex::default(),
+            forgets: AtomicBool::default(),
+            hangs: AtomicBool::default(),
+            is_gone: AtomicBool::default(),
+            asked: AtomicU64::default(),
+            good_for: AtomicU64::new(u64::MAX),
+        }
+    }
 }
 
 impl Known {
@@ -49,6 +63,10 @@ impl Known {
     }
 
     fn judged(&self, shown: &Credential<'_>) -> Judged {
+        let left = |left: u64| left.checked_sub(1);
+        if self.good_for.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_err() {
+            return Err(NotKnown::Refused("it has ended"));
+        }
         let key = (shown.place.clone(), shown.kind, shown.text.to_owned());
         let judged = self.judged.lock().unwrap().get(&key).cloned();
         judged.unwrap_or(Err(NotKnown::Refused("nobody knows it")))
@@ -148,9 +166,14 @@ impl Peopled {
         Self { world, sockets, known, kept, client: Client::without_pool() }
     }
 
+    /// A host with its port.
+    pub(crate) fn host(&self, host: &str) -> String {
+        format!("{host}.localhost:{}", self.world.address.port())
+    }
+
     /// Where a host's path is.
     pub(crate) fn url(&self, host: &str, path: &str) -> String {
-        format!("http://{host}.localhost:{}{path}", self.world.address.port())
+        format!("http://{}{path}", self.host(host))
     }
 
     /// Begins to ask the shop.
