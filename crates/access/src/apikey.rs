@@ -126,6 +126,11 @@ impl KeyRing {
         self.by_hash.get(self.by_name.get(name)?)
     }
 
+    /// The secret under which keys are hashed, also those that are kept elsewhere.
+    pub fn hash_key(&self) -> Option<&HashKey> {
+        self.hash_key.as_ref()
+    }
+
     /// How many keys are declared.
     pub fn len(&self) -> usize {
         self.by_hash.len()

@@ -22,6 +22,7 @@ pub mod password;
 pub mod patterns;
 pub mod refresh;
 pub mod roles;
+pub mod session;
 pub mod shed;
 pub mod suspicion;
 mod table;

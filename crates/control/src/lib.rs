@@ -1,13 +1,20 @@
-//! The control plane: it publishes Snapshots, keeps certificates fresh and answers probes. The portal and the admin API join with log-in.
+//! The control plane: it publishes Snapshots, keeps certificates fresh and answers probes. People log in
+//! by it ([`People`]).
 //!
 //! It knows the data plane only through the ports of `contract`, and is never on the request path.
 
 mod acme;
 mod admin;
+mod identity;
 mod ops;
 mod reload;
 
 pub use acme::{AcmePorts, CertificateKeeper};
 pub use admin::{AdminClient, AdminSocket, CallError};
+pub use identity::{
+    API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, NewApiKey,
+    NewPassword, NewUser, PasswordProblem, People, PeoplePorts, PeopleProblem, Rules, SetUpProblem, Tokens,
+    Wants, Which,
+};
 pub use ops::serve as serve_ops;
 pub use reload::{NotReloaded, Reloader};

@@ -182,6 +182,38 @@ pub mod action {
     pub const SUBJECT_ERASE: &str = "subject.erase";
     /// Keys of past days were destroyed, and so everything that they sealed.
     pub const DAYS_ERASE: &str = "days.erase";
+    /// Somebody logged in by a password, or tried to.
+    pub const LOG_IN: &str = "auth.login";
+    /// Somebody logged out.
+    pub const LOG_OUT: &str = "auth.logout";
+    /// A refresh token was used twice, or by another program: its session ended.
+    pub const REFRESH_REUSE: &str = "auth.refresh_reuse";
+    /// Too many wrong passwords: an address, an account or a device has to wait.
+    pub const LOCKOUT: &str = "auth.lockout";
+    /// Somebody has to wait no longer.
+    pub const UNLOCK: &str = "auth.unlock";
+    /// Sessions were ended.
+    pub const SESSION_END: &str = "session.end";
+    /// A password was changed, or was to be.
+    pub const PASSWORD_CHANGE: &str = "password.change";
+    /// An account was made.
+    pub const USER_CREATE: &str = "user.create";
+    /// An account was changed.
+    pub const USER_CHANGE: &str = "user.change";
+    /// An account was deleted, with its sessions and keys.
+    pub const USER_DELETE: &str = "user.delete";
+    /// An API key was made or imported.
+    pub const API_KEY_CREATE: &str = "apikey.create";
+    /// An API key was given another text.
+    pub const API_KEY_ROTATE: &str = "apikey.rotate";
+    /// An API key was ended.
+    pub const API_KEY_DELETE: &str = "apikey.delete";
+    /// The node's signing keys were changed.
+    pub const SIGNING_KEYS: &str = "signing_keys.rotate";
+    /// A code for the first administrator was made.
+    pub const SET_UP_CODE: &str = "setup.code";
+    /// The first administrator was made by a code, or was to be.
+    pub const SET_UP: &str = "setup.complete";
 }
 
 /// Whether there is anything in a part of an entry.

@@ -18,6 +18,7 @@ const HASH_PREFIX: &str = "hmac-sha256:";
 
 /// The secret under which keys are hashed. Debug output does not show it, and the library that holds it
 /// overwrites it when it is dropped.
+#[derive(Clone)]
 pub struct HashKey(hmac::Key);
 
 /// Why a secret cannot be a hash key.

@@ -1,0 +1,163 @@
+//! Passwords: judged and hashed on the pool, changed by their owner.
+
+use portcullis_access::lockout::{Block, Outcome as Tried};
+use portcullis_access::password::{
+    Account, Candidate, Reason, Standing, StoredPassword, Verdict, Verifier, Work,
+};
+use portcullis_contract::identity::{Changed, Ending, Gone, User, UserState};
+use portcullis_model::audit::{Outcome, action};
+use portcullis_model::{Prefix, UserPrincipal};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::People;
+use super::asked::{Caller, PasswordProblem};
+use super::events::Event;
+use super::log_in::Attempt;
+use super::pool::{Full, RETRY_AFTER_S};
+
+/// What became of a password that somebody typed.
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    /// The same password as it is to be stored from now on.
+    pub(super) rehashed: Option<StoredPassword>,
+    /// What has to wait from now on.
+    pub(super) blocks: Vec<Block>,
+}
+
+impl People {
+    /// Judges a password at the same cost for everybody. Without an attempt it is refused, and costs no less.
+    pub(super) async fn judge_password(
+        &self,
+        password: &SecretString,
+        user: Option<&User>,
+        attempt: Option<Attempt>,
+        caller: &Caller,
+    ) -> Result<Judgement, Full> {
+        let stored = user.and_then(|user| {
+            let stored = StoredPassword::parse(user.password.as_ref()?.expose_secret());
+            stored.inspect_err(|why| tracing::error!(user = %user.name, %why, "a stored password")).ok()
+        });
+        if let Some(stored) = &stored {
+            self.meet(stored.work());
+        }
+        let standing = match user {
+            _ if attempt.is_none() => Standing::Locked,
+            Some(user) if user.state == UserState::Disabled => Standing::Disabled,
+            _ => Standing::Active,
+        };
+        let verifier = self.verifier();
+        let candidate = Candidate::new(password.expose_secret());
+        let salt = self.random::<16>();
+        let work = move || {
+            let account = match &stored {
+                Some(password) => Account::Known { password, standing },
+                None => Account::Unknown,
+            };
+            let mut verdict = verifier.verify(&candidate, account);
+            if standing == Standing::Locked && verdict == Verdict::Refused(Reason::Unknown) {
+                verdict = Verdict::Refused(Reason::Locked);
+            }
+            let is_right = matches!(verdict, Verdict::Accepted { .. });
+            let outcome = if is_right { Tried::Right } else { Tried::Wrong };
+            let blocks = attempt.map(|attempt| attempt.settle(outcome)).unwrap_or_default();
+            let rehashed = match verdict {
+                Verdict::Accepted { rehash: true } => verifier.hash(&candidate, &salt),
+                _ => None,
+            };
+            Judgement { verdict, rehashed, blocks }
+        };
+        self.pool.run(Prefix::of(caller.address), work).await
+    }
+
+    /// Hashes a password that may be chosen.
+    pub(super) async fn hash(
+        &self,
+        password: &SecretString,
+        caller: &Caller,
+    ) -> Result<Option<SecretString>, Full> {
+        let (verifier, salt) = (self.verifier(), self.random::<16>());
+        let candidate = Candidate::new(password.expose_secret());
+        let work = move || verifier.hash(&candidate, &salt);
+        let hashed = self.pool.run(Prefix::of(caller.address), work).await?;
+        Ok(hashed.map(|hashed| SecretString::from(hashed.as_str())))
+    }
+
+    /// Stores a password anew after its owner has shown it. If that fails, the next log-in does it.
+    pub(super) async fn keep_rehashed(&self, user: User, rehashed: Option<StoredPassword>) -> User {
+        let Some(rehashed) = rehashed else { return user };
+        let mut next = user.clone();
+        next.password = Some(SecretString::from(rehashed.as_str()));
+        match self.store.users.change(&next, Ending::None).await {
+            Ok(Changed::Yes) => {
+                self.gone(&[Gone::User(user.id)]);
+                next.version += 1;
+                next
+            }
+            Ok(_) => user,
+            Err(problem) => {
+                super::asked::report(&problem);
+                user
+            }
+        }
+    }
+
+    /// Changes a password whose owner shows the old one. All their other sessions end.
+    pub async fn change_password(
+        &self,
+        who: &UserPrincipal,
+        old: &SecretString,
+        new: &SecretString,
+        caller: &Caller,
+    ) -> Result<(), PasswordProblem> {
+        self.check_password(new, &[who.name.as_str()])?;
+        self.recorder.check_room().map_err(|_| PasswordProblem::Unavailable)?;
+        let busy = |Full| PasswordProblem::Busy { retry_after_s: RETRY_AFTER_S };
+        // A session is known here as a device is at log-in: what others do to the account does not keep its owner out.
+        let attempt = self.attempt(who.name.as_str(), Some(&who.session.0), Prefix::of(caller.address));
+        let user = self.store.users.by_id(who.id).await?;
+        let judged = self.judge_password(old, user.as_ref(), attempt, caller).await.map_err(busy)?;
+        self.record_blocks(&judged.blocks, user.as_ref(), caller);
+        let is_right = matches!(judged.verdict, Verdict::Accepted { .. });
+        let Some(mut user) = user.filter(|_| is_right) else {
+            let event = Event::change(action::PASSWORD_CHANGE).outcome(Outcome::Refused).about(&who.name);
+            let event = event.session(who.session).details("the current password is not right");
+            self.recorder.note(event, Some(caller));
+            return Err(PasswordProblem::Wrong);
+        };
+        let hashed = self.hash(new, caller).await.map_err(busy)?;
+        user.password = Some(hashed.ok_or(PasswordProblem::Unavailable)?);
+        user.password_set = Some(self.clock.wall());
+        match self.store.users.change(&user, Ending::AllBut(who.session)).await? {
+            Changed::Yes => {}
+            // Somebody else has changed the account meanwhile, perhaps its password.
+            Changed::Stale | Changed::NameTaken => return Err(PasswordProblem::Unavailable),
+        }
+        self.user_changed(who.id, Ending::AllBut(who.session));
+        let event = Event::change(action::PASSWORD_CHANGE).about(&who.name).session(who.session);
+        let event = event.details("by its owner; all other sessions ended");
+        self.recorder.keep(event, caller).await.map_err(|_| PasswordProblem::Unavailable)
+    }
+
+    /// Whether a password may be chosen by somebody of these names.
+    pub(super) fn check_password(
+        &self,
+        password: &SecretString,
+        own_words: &[&str],
+    ) -> Result<(), portcullis_access::password::Weakness> {
+        let words: Vec<&str> = own_words.iter().copied().chain(["portcullis"]).collect();
+        self.rules.load().policy.check(&Candidate::new(password.expose_secret()), &words)
+    }
+
+    /// The verifier of this moment.
+    fn verifier(&self) -> Verifier {
+        Verifier::new(self.rules.load().cost, self.other_works())
+    }
+
+    /// From now on each log-in does this work too.
+    pub(super) fn meet(&self, work: Work) {
+        let mut works = self.other_works.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if works.len() < portcullis_access::password::WORKS_MAX && !works.contains(&work) {
+            works.push(work);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the service of people over a store in memory, with a clock that is set.
+
+mod living;
+mod log_in;
+mod world;
