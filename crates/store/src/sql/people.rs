@@ -9,6 +9,8 @@ mod api_keys;
 mod codes;
 mod families;
 mod keyrings;
+#[cfg(test)]
+mod plans;
 mod revocations;
 mod rows;
 mod sessions;

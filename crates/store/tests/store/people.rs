@@ -3,6 +3,9 @@
 mod api_keys;
 mod codes;
 mod families;
+mod files;
+mod model;
+mod races;
 mod revocations;
 mod sessions;
 mod users;

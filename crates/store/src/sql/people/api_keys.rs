@@ -257,3 +257,9 @@ impl KeyRow {
         })
     }
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![CREATE, BY_HASH, BY_ID, PAGE, PAGE_OF_OWNER, ROTATE, DELETE, USED.as_str()]
+}

@@ -97,3 +97,9 @@ fn kind(used_for: CodeUse) -> i16 {
 fn row(used_for: CodeUse, hash: &[u8; 32]) -> Vec<u8> {
     [&kind(used_for).to_be_bytes()[..], hash].concat()
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![KEEP, DROP_OTHERS, TAKE, PURGE]
+}

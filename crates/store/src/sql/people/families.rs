@@ -145,3 +145,9 @@ impl FamilyRow {
         })
     }
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![KEEP, FIND, STEP]
+}

@@ -45,3 +45,9 @@ impl Keyrings for People {
         })
     }
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![LOAD, FIRST, REPLACE]
+}

@@ -61,3 +61,9 @@ fn revocation((number, kind, id): (i64, i16, Option<Vec<u8>>)) -> Result<Revocat
     };
     Ok(Revocation { number: count(TABLE, number)?, gone })
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![LAST, AFTER, FORGET]
+}

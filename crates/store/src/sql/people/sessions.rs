@@ -288,3 +288,9 @@ fn place_of(column: &str) -> Result<Place, DatabaseError> {
     let name = ApplicationName::parse(column).map_err(|_| DatabaseError::Unreadable("ticket"))?;
     Ok(Place::Application(name))
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![IS_AT, OWN, BEGIN, ADD_TICKET, BY_TICKET, BY_ID, OF_USER, PAGE, ENDED, IDLE, SEEN.as_str()]
+}

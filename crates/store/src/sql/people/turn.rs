@@ -56,14 +56,13 @@ pub(super) struct Turn<'a> {
     _queued: MutexGuard<'a, ()>,
 }
 
-pub(super) const TAKE: &str =
-    "UPDATE people_turn SET sessions = sessions WHERE one = 1 RETURNING revocations, sessions";
-pub(super) const GIVE_BACK: &str = "UPDATE people_turn SET revocations = $1, sessions = $2 WHERE one = 1";
-pub(super) const GONE: &str = "INSERT INTO revocation (number, kind, id, ended_at) VALUES ($1, $2, $3, $4)";
-pub(super) static GONE_BATCH: LazyLock<String> = LazyLock::new(|| {
+const TAKE: &str = "UPDATE people_turn SET sessions = sessions WHERE one = 1 RETURNING revocations, sessions";
+const GIVE_BACK: &str = "UPDATE people_turn SET revocations = $1, sessions = $2 WHERE one = 1";
+const GONE: &str = "INSERT INTO revocation (number, kind, id, ended_at) VALUES ($1, $2, $3, $4)";
+static GONE_BATCH: LazyLock<String> = LazyLock::new(|| {
     format!("INSERT INTO revocation (number, kind, id, ended_at) VALUES {}", parameters(BATCH, 4))
 });
-pub(super) static END_BATCH: LazyLock<String> = LazyLock::new(|| {
+static END_BATCH: LazyLock<String> = LazyLock::new(|| {
     let ids = (1..=BATCH).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
     format!("DELETE FROM session WHERE id IN ({ids}) RETURNING id")
 });
@@ -178,4 +177,10 @@ fn columns(gone: &Gone) -> (i16, Option<&[u8]>) {
         Gone::ApiKey(id) => (3, Some(&id.0)),
         Gone::Keys => (4, None),
     }
+}
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![TAKE, GIVE_BACK, GONE, GONE_BATCH.as_str(), END_BATCH.as_str()]
 }

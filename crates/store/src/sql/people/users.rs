@@ -214,3 +214,22 @@ impl Turn<'_> {
         self.end(&ending).await
     }
 }
+
+/// Every statement of this file, so that none escapes [`super::plans`].
+#[cfg(test)]
+pub(super) fn statements() -> Vec<&'static str> {
+    vec![
+        CREATE,
+        ADD_ROLE,
+        DROP_ROLES,
+        ANY,
+        BY_ID,
+        BY_NAME,
+        PAGE,
+        CHANGE,
+        SESSIONS,
+        KEYS,
+        DELETE,
+        COUNT_ACTIVE_WITH,
+    ]
+}
