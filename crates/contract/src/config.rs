@@ -15,6 +15,7 @@ mod changes;
 mod choice;
 mod client_authority;
 mod cors;
+mod forward_auth;
 mod headers;
 mod https;
 mod identity;

@@ -6,6 +6,7 @@
 mod acme;
 mod audit;
 mod cors;
+mod forward_auth;
 mod headers;
 mod https;
 mod identity;
@@ -30,6 +31,7 @@ use rustls_pki_types::ServerName;
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub use audit::{Audit, AuditMode, SecretSource, Store, Webhook, WhenFull};
 pub use cors::{Cors, CorsOrigins};
+pub use forward_auth::{Dialect, ForwardAuth, Reached};
 pub use headers::{SecurityHeaders, UpstreamsOwn};
 pub use https::PlainHttp;
 pub use identity::{
@@ -74,6 +76,8 @@ pub struct Snapshot {
     pub roles: Roles,
     /// How people log in; `None` when they cannot.
     pub log_in: Option<LogIn>,
+    /// The listener where another proxy asks; `None` when there is none.
+    pub forward_auth: Option<ForwardAuth>,
 }
 
 impl Snapshot {
@@ -224,7 +228,9 @@ pub struct Application {
     pub hosts: Vec<HostPattern>,
     /// What becomes of requests over plain HTTP.
     pub plain_http: PlainHttp,
-    /// The servers behind it.
+    /// How its requests reach the gate.
+    pub reached: Reached,
+    /// The servers behind it; none where it is only asked about.
     pub upstream: Upstream,
     /// Which parts enforce and which only observe.
     pub modes: Modes,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use portcullis_contract::snapshot::Reached;
+
 use crate::client_certificate::ClientCertificate;
 use crate::stages::accept::Admitted;
 
@@ -10,6 +12,8 @@ use crate::stages::accept::Admitted;
 pub(crate) struct Channel {
     /// The other end of the connection.
     pub(crate) peer: SocketAddr,
+    /// Whether requests come over it, or questions of another proxy about requests.
+    pub(crate) reached: Reached,
     /// What the handshake said; `None` in the clear.
     pub(crate) tls: Option<Secured>,
     /// Its place among the open ones, which a WebSocket keeps when HTTP has ended.

@@ -21,7 +21,7 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioTimer;
-use portcullis_contract::snapshot::Bounds;
+use portcullis_contract::snapshot::{Bounds, Reached};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -49,6 +49,8 @@ pub(crate) enum Speaks {
     AsConfigured,
     /// Plain HTTP, always.
     Plain,
+    /// Questions of another proxy, in plain HTTP/1.1.
+    Questions,
 }
 
 /// The request was cut off when the gate had to stop: its stream ends without an answer.
@@ -59,24 +61,28 @@ struct CutOff;
 /// Serves one connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
     let gate = &shared.gate;
+    if speaks == Speaks::Questions {
+        return Box::pin(questions(shared, stream, peer)).await;
+    }
     let admitted = Box::pin(peer::admit(&shared, &mut stream, peer)).await;
     let Some((place, peer)) = admitted else { return };
     // A small answer must not wait for more to come.
     let _ = stream.set_nodelay(true);
     keep_little_unsent(&stream);
     if speaks == Speaks::Plain {
-        let channel = Channel { peer, tls: None, _place: Some(place) };
+        let channel = Channel { peer, reached: Reached::Through, tls: None, _place: Some(place) };
         return Box::pin(plain(shared, stream, channel)).await;
     }
     // Boxed, each of them: an idle connection holds what it speaks and not room for what it might have spoken.
     let secured = Box::pin(secure(&shared, stream, peer.ip())).await;
     match secured {
         Ok(Secure::Plain(stream)) => {
-            let channel = Channel { peer, tls: None, _place: Some(place) };
+            let channel = Channel { peer, reached: Reached::Through, tls: None, _place: Some(place) };
             Box::pin(plain(shared, stream, channel)).await;
         }
         Ok(Secure::Tls(Handshake { stream, secured, protocol })) => {
-            let channel = Channel { peer, tls: Some(secured), _place: Some(place) };
+            let channel =
+                Channel { peer, reached: Reached::Through, tls: Some(secured), _place: Some(place) };
             if protocol.as_deref() == Some(HTTP2) {
                 Box::pin(http2(shared, stream, channel)).await;
             } else {
@@ -90,6 +96,25 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: Sock
             shared.turn_away(peer.ip(), Refusal::malformed(error.to_string()));
         }
     }
+}
+
+/// Serves a proxy that asks about requests of its clients. Each of those counts by itself, the proxy's connections only
+/// together: they are bounded as clients' are.
+async fn questions(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    let snapshot = shared.gate.snapshot();
+    let may_ask = snapshot.forward_auth.as_ref().is_some_and(|asked| asked.trusts(peer.ip()));
+    if !may_ask {
+        let why = "only `forward_auth.trusted_proxies` may ask, and this peer is none of them";
+        return shared.turn_away(peer.ip(), Refusal::forbidden(why));
+    }
+    let Ok(_room) = Arc::clone(&shared.questions).try_acquire_owned() else {
+        let why = "proxies that ask have `bounds.connections_max` connections already";
+        return shared.turn_away(peer.ip(), Refusal::busy(why));
+    };
+    let _ = stream.set_nodelay(true);
+    keep_little_unsent(&stream);
+    let channel = Channel { peer, reached: Reached::Asked, tls: None, _place: None };
+    Box::pin(http1(shared, stream, channel)).await;
 }
 
 /// A connection on which HTTP can begin.

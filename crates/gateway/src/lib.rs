@@ -13,6 +13,7 @@ mod client_certificate;
 mod connection;
 mod cookies;
 mod fields;
+mod forward_auth;
 mod forwarded;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, Version, header};
+use http_body::Body as _;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use portcullis_contract::snapshot::{Application, Texts};
+use portcullis_contract::snapshot::{Application, Reached, Texts};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +24,7 @@ use crate::answer::{self, Form};
 use crate::body::Told;
 use crate::channel::Channel;
 use crate::connection::{self, Speaks};
+use crate::forward_auth;
 use crate::gate::{Gate, Live};
 use crate::http2::Untold;
 use crate::received::Received;
@@ -40,6 +43,8 @@ pub struct Server {
     listener: TcpListener,
     /// The one that never speaks TLS.
     plain: Option<TcpListener>,
+    /// The one where another proxy asks.
+    questions: Option<TcpListener>,
     shared: Arc<Shared>,
 }
 
@@ -62,12 +67,15 @@ pub(crate) struct Shared {
     /// Ends whatever is still there.
     pub(crate) cut: CancellationToken,
     turned_away: Sampler,
+    /// Room for connections of proxies that ask.
+    pub(crate) questions: Arc<Semaphore>,
 }
 
 impl Server {
     /// Binds the listener; port 0 lets the system choose. What it speaks follows the configuration.
     pub async fn bind(gate: Arc<Gate>, address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
+        let connections_max = gate.snapshot().bounds.connections_max.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             gate,
             connections: Arc::default(),
@@ -75,8 +83,9 @@ impl Server {
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             turned_away: Sampler::default(),
+            questions: Arc::new(Semaphore::new(connections_max)),
         };
-        Ok(Self { listener, plain: None, shared: Arc::new(shared) })
+        Ok(Self { listener, plain: None, questions: None, shared: Arc::new(shared) })
     }
 
     /// Binds a second listener, which never speaks TLS.
@@ -84,6 +93,14 @@ impl Server {
         let plain = TcpListener::bind(address).await?;
         let bound = plain.local_addr()?;
         self.plain = Some(plain);
+        Ok(bound)
+    }
+
+    /// Binds the listener where another proxy asks about requests of its clients.
+    pub async fn bind_forward_auth(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let questions = TcpListener::bind(address).await?;
+        let bound = questions.local_addr()?;
+        self.questions = Some(questions);
         Ok(bound)
     }
 
@@ -95,14 +112,15 @@ impl Server {
     /// Serves until `stop`, then lets open requests finish: for at most `bounds.drain_timeout`, and no longer than until
     /// `hurry`.
     pub async fn run(self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, plain, shared } = self;
+        let Self { listener, plain, questions, shared } = self;
         tokio::select! {
             () = stop => {}
             () = accept(&shared, &listener, Speaks::AsConfigured) => {}
             () = accept_some(&shared, plain.as_ref(), Speaks::Plain) => {}
+            () = accept_some(&shared, questions.as_ref(), Speaks::Questions) => {}
         }
         shared.gate.begin_stopping();
-        drop((listener, plain));
+        drop((listener, plain, questions));
         shared.stop.cancel();
         shared.tasks.close();
         let patience = shared.gate.snapshot().bounds.drain_timeout;
@@ -154,7 +172,7 @@ pub(crate) fn refuse_head(shared: &Shared, peer: IpAddr, refused: &Refused) -> O
     let (gate, live) = (&shared.gate, shared.gate.live());
     let suspect = gate.patterns.scan_path(&refused.path);
     let refusal = Refusal { suspect, ..Refusal::head(refused.fault).closing() };
-    let scope = Scope { gate, live: &live, form: Form::Problem };
+    let scope = Scope { gate, live: &live, form: Form::Problem, reached: Reached::Through };
     let known = Known::asked_by(Method::from_bytes(refused.method.as_bytes()).unwrap_or_default());
     let mut response = refuse(scope, &refusal, &known, &mut story).told_by(story);
     let now = DateTimePrinter::new().timestamp_to_rfc9110_string(&gate.tellers.clock.wall());
@@ -178,10 +196,15 @@ pub(crate) async fn handle(
     let live = gate.live();
     let half = Half::of(&mut request, &channel);
     let (head, body) = request.into_parts();
-    stages::introduce(&head, &mut story);
     let mut known = Known::of(&head);
-    let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers) };
-    let walk = Box::pin(stages::walk(scope, Arrived { head, body, channel }, &mut known, &mut story));
+    let reached = channel.reached;
+    let scope = Scope { gate, live: &live, form: Form::asked_for(&head.headers), reached };
+    let head = forward_auth::head(reached, &live.snapshot, head, !body.is_end_stream());
+    let walk = Box::pin(async {
+        let head = head?;
+        stages::introduce(&head, &mut story);
+        stages::walk(scope, Arrived { head, body, channel }, &mut known, &mut story).await
+    });
     let mut reply = match AssertUnwindSafe(walk).catch_unwind().await {
         Ok(Ok(reply)) => reply,
         Ok(Err(refusal)) => refuse(scope, &refusal, &known, &mut story),
@@ -197,6 +220,9 @@ pub(crate) async fn handle(
             shared.tasks.spawn(switch.call_off(Arc::clone(&shared)));
         }
         reply = refuse(scope, &refusal, &known, &mut story);
+    }
+    if reached == Reached::Asked {
+        forward_auth::word(&mut reply, &live.snapshot);
     }
     let Some(half) = half else { return reply.told_by(story) };
     match reply.switch.take() {

@@ -9,7 +9,7 @@ pub(crate) mod address;
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod flood;
-mod forward;
+pub(crate) mod forward;
 mod inspect_body;
 mod inspect_head;
 mod limit;
@@ -22,21 +22,26 @@ pub(crate) mod route;
 pub(crate) mod shed;
 pub(crate) mod suspicion;
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::{HeaderValue, Method, header, request};
 use portcullis_contract::ports::Identity;
-use portcullis_contract::snapshot::{OnError, Serves};
+use portcullis_contract::snapshot::{OnError, Reached, Serves};
 use portcullis_model::Stage;
 
 pub(crate) use address::Scheme;
+pub(crate) use authorize::Permit;
 #[cfg(any(test, fuzzing))]
 pub(crate) use normalize::one_path;
 pub(crate) use normalize::{Arrived, introduce};
+pub(crate) use record::Recorded;
 pub(crate) use respond::{Reply, Rules, refused};
-use route::{Found, Target};
+use route::Found;
+pub(crate) use route::Target;
 
 use crate::answer::Form;
+use crate::forward_auth;
 use crate::gate::{Gate, Live};
 use crate::refusal::Refusal;
 use crate::story::Story;
@@ -49,6 +54,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) live: &'a Live,
     /// The form of answer that the client asks for.
     pub(crate) form: Form,
+    /// Whether the request goes through the gate, or another proxy asks about it.
+    pub(crate) reached: Reached,
 }
 
 impl<'a> Scope<'a> {
@@ -56,6 +63,15 @@ impl<'a> Scope<'a> {
     pub(crate) fn identity(self) -> Option<&'a dyn Identity> {
         let people = self.live.snapshot.log_in.as_ref().and(self.gate.people());
         people.map(|people| &*people.identity)
+    }
+
+    /// Whether `address` is believed where a request comes from.
+    pub(crate) fn trusts(self, address: IpAddr) -> bool {
+        let snapshot = &self.live.snapshot;
+        match self.reached {
+            Reached::Through => snapshot.listen.trusts(address),
+            Reached::Asked => snapshot.forward_auth.as_ref().is_some_and(|asked| asked.trusts(address)),
+        }
     }
 }
 
@@ -121,6 +137,10 @@ pub(crate) async fn walk(
     let principal = authenticate::identify(scope, &request, target, story).await?;
     let limited = limit::take(scope, &client, target, &principal, story)?;
     let permit = authorize::judge(scope, &client, &request, target, principal, story)?;
+    if scope.reached == Reached::Asked {
+        let recorded = record::intend(scope, &permit, target, story).await?;
+        return Ok(forward_auth::allow(scope, target, &permit, recorded, story));
+    }
     let inspected = inspect_body::look(scope, request, &client, target, story).await?;
     let recorded = record::intend(scope, &permit, target, story).await?;
     if target.route.serves == Serves::Gate {

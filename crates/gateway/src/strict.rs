@@ -29,6 +29,7 @@ pub(crate) use chunked::TRAILERS_BYTES_MAX;
 pub(crate) use fault::Fault;
 pub(crate) use head::RawHead;
 pub(crate) use line::{is_token, trimmed};
+pub(crate) use target::{is_authority, judge as judge_target};
 
 use chunked::{Chunks, Progress};
 use head::{Draft, Read};

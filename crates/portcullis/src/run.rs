@@ -161,7 +161,13 @@ impl Node {
         let audit = Arc::new(ledger.audit());
         let ports = Ports { clock, entropy, events: Arc::<EventLog>::clone(&events), audit };
         let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports.clone(), Box::new(NoWatch))?);
-        let (server, plain) = bind(&gate, &snapshot).await?;
+        let (mut server, plain) = bind(&gate, &snapshot).await?;
+        if let Some(forward_auth) = &snapshot.forward_auth {
+            let bound = server.bind_forward_auth(forward_auth.address).await;
+            let bound =
+                bound.map_err(|error| cannot_listen("forward_auth.address", forward_auth.address, &error))?;
+            events.announce("forward_auth", bound);
+        }
         let (stopping, stopped) = watch::channel(false);
         if let Some(ops) = &snapshot.ops {
             let watch = NodeWatch { gate: Arc::clone(&gate), ledger: ledger.watch() };

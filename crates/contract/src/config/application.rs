@@ -11,12 +11,15 @@ use super::certificate::Certificates;
 use super::client_authority::Authorities;
 use super::kind::{At, Gaps, Text};
 use super::node::rate;
+use super::table::Setting;
 use super::tree::{self, Config};
 use super::word::LimitName;
-use super::{cors, headers, https, identity, nearest, route, upstream};
+use super::{cors, forward_auth, headers, https, identity, nearest, route, upstream};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
-use crate::snapshot::{Application, ApplicationTokens, Modes, PlainHttp, RouteLimit, Texts, Upstream};
+use crate::snapshot::{
+    Application, ApplicationTokens, Modes, PlainHttp, Reached, RouteLimit, Texts, Upstream,
+};
 
 /// Compiles all applications.
 pub(crate) fn all(
@@ -41,22 +44,43 @@ pub(crate) fn all(
     report_shared_hosts(declared, problems);
     let mut routes = route::Routes::new(config, callers, authorities);
     let compiled = declared.iter().map(|(name, application)| {
-        let upstream = application.value.upstream.value();
-        let upstream =
-            upstream.and_then(|declared| upstream::compiled(declared, config, certificates, problems));
+        let reached = forward_auth::reached(&application.value, config, problems);
+        let upstream = reached.and_then(|reached| {
+            servers(&application.value.upstream, reached, config, certificates, problems)
+        });
         identity::report_what_is_ours(name, application, problems);
         let plain_http = https::plain_http(&application.value, config, problems);
         let tokens = application.value.tokens.value();
         let tokens =
             tokens.and_then(|declared| identity::tokens_of(name, declared, config, surroundings, problems));
-        one(name, application, Parts { upstream, plain_http, tokens }, &mut routes, problems)
+        one(name, application, Parts { reached, upstream, plain_http, tokens }, &mut routes, problems)
     });
     // Every application is compiled before any missing one counts.
     compiled.collect::<Vec<_>>().into_iter().collect()
 }
 
+/// The servers behind an application, which there are where its requests go through the gate.
+fn servers(
+    declared: &Setting<tree::Upstream>,
+    reached: Reached,
+    config: &Config,
+    certificates: &Certificates<'_>,
+    problems: &mut Problems,
+) -> Option<Upstream> {
+    if reached == Reached::Asked {
+        return Some(upstream::none());
+    }
+    if declared.is_left_out() {
+        let message = "is missing: nothing says where the application is";
+        let help = "write a section with `servers = [\"http://127.0.0.1:3000\"]`";
+        problems.add(Problem::left_out(&declared.place, message).help(help));
+    }
+    upstream::compiled(declared.value()?, config, certificates, problems)
+}
+
 /// What of an application is compiled by others.
 struct Parts {
+    reached: Option<Reached>,
     upstream: Option<Upstream>,
     plain_http: Option<PlainHttp>,
     tokens: Option<ApplicationTokens>,
@@ -79,6 +103,7 @@ fn one(
         name: name.clone(),
         hosts: application.hosts.value()?.values().cloned().collect(),
         plain_http: parts.plain_http?,
+        reached: parts.reached?,
         upstream: parts.upstream?,
         modes: modes(application.mode.value()?)?,
         api_key_header: application.api_key_header.value()?.0.clone(),

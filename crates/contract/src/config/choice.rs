@@ -6,8 +6,8 @@ use super::kind::{Text, Wrong};
 use super::nearest;
 use crate::diagnostic::quoted;
 use crate::snapshot::{
-    AuditMode, Challenge, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority, Protocol,
-    ProxyProtocol, RouteKind, TlsVersion, TokenAlgorithm, UpstreamsOwn, WhenFull,
+    AuditMode, Challenge, Dialect, ForwardedBy, LimitBy, LogForm, Mode, OnError, OverLimit, Priority,
+    Protocol, ProxyProtocol, RouteKind, TlsVersion, TokenAlgorithm, UpstreamsOwn, WhenFull,
 };
 
 /// The modes that authentication has: it cannot be switched off as a whole, only route by route.
@@ -111,6 +111,7 @@ choices! {
         instead of "block": "nobody waits for room: write \"deny\" to answer 503, or \"drop\" to go on without a record"
     }
     RouteKind { Api = "api", Page = "page" }
+    Dialect { Nginx = "nginx", Caddy = "caddy", Traefik = "traefik" }
     TokenAlgorithm { EdDsa = "eddsa", Es256 = "es256" }
     Priority { High = "high", Normal = "normal", Low = "low" }
     LimitBy { AddressAndRoute = "address_and_route", Address = "address", ApiKey = "api_key" }

@@ -12,15 +12,15 @@ use portcullis_model::{ApplicationName, RouteName};
 use secrecy::ExposeSecret;
 
 use super::kind::{At, Text, Wrong};
-use super::secret;
 use super::tree::{self, Config};
+use super::{secret, upstream};
 use crate::diagnostic::{Problem, Problems, quoted};
 use crate::path::PathPattern;
 use crate::ports::Surroundings;
 use crate::snapshot::{
-    Application, ApplicationTokens, AuditMode, BreakerRule, HostPattern, Inspection, LogIn, Mode, Modes,
-    OnError, OverLimit, PasswordRules, PlainHttp, Portal, Priority, Protocol, Route, RouteKind,
-    SecurityHeaders, Serves, SessionRules, Texts, TokenRules, Upstream, UpstreamsOwn,
+    Application, ApplicationTokens, AuditMode, HostPattern, Inspection, LogIn, Mode, Modes, OnError,
+    OverLimit, PasswordRules, PlainHttp, Portal, Priority, Reached, Route, RouteKind, SecurityHeaders,
+    Serves, SessionRules, Texts, TokenRules, UpstreamsOwn,
 };
 
 /// Longest body of a request that the gate answers by itself, in bytes: forms and tokens are far shorter.
@@ -196,7 +196,8 @@ pub(crate) fn portal_application(log_in: &LogIn, others: &[Arc<Application>]) ->
             WebScheme::Https => PlainHttp::Redirect { public_host: None },
             WebScheme::Http => PlainHttp::Allow,
         },
-        upstream: no_upstream(),
+        reached: Reached::Through,
+        upstream: upstream::none(),
         modes: Modes { auth: Mode::Enforce, limits: Mode::Enforce, inspection: Mode::Enforce },
         api_key_header: HeaderName::from_static("x-api-key"),
         drop_headers: Vec::new(),
@@ -258,20 +259,5 @@ fn own_headers() -> SecurityHeaders {
         upstream: UpstreamsOwn::Keep,
         always: always.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect(),
         strict_transport_security: Some(HeaderValue::from_static("max-age=31536000")),
-    }
-}
-
-/// What stands for servers where there are none.
-fn no_upstream() -> Upstream {
-    Upstream {
-        servers: Vec::new(),
-        tls: None,
-        protocol: Protocol::Auto,
-        connect_timeout: LOCAL_TIMEOUT,
-        idle_connections_max: 0,
-        idle_timeout: LOCAL_TIMEOUT,
-        health: None,
-        breaker: BreakerRule { failures: 1, open_for: LOCAL_TIMEOUT },
-        retry_percent: 0,
     }
 }

@@ -20,7 +20,7 @@ use super::kind::List;
 use super::table::Setting;
 use super::tls;
 use super::tree::{self, Config};
-use super::{application, audit, identity, keys};
+use super::{application, audit, forward_auth, identity, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
 use crate::snapshot::{Flood, Listen, OpsListen, ProxyProtocol, Snapshot};
@@ -47,6 +47,7 @@ pub(crate) fn snapshot(
     let applications =
         application::all(config, &callers, &authorities, &certificates, surroundings, problems);
     let log_in = identity::log_in(config, problems);
+    let forward_auth = forward_auth::listener(config, problems);
     let (log_in, mut applications) = (log_in?, applications?);
     if let Some(log_in) = &log_in {
         identity::add_own_routes(&mut applications);
@@ -68,6 +69,7 @@ pub(crate) fn snapshot(
         keys: keys?,
         roles: callers.into_roles(),
         log_in,
+        forward_auth: forward_auth?,
     })
 }
 
@@ -119,7 +121,11 @@ fn plain_address(listen: &tree::Listen, problems: &mut Problems) -> Option<Optio
 }
 
 /// The networks of a list that must not hold everyone.
-fn networks(list: &Setting<List<IpNet>>, harm: &str, problems: &mut Problems) -> Option<Vec<IpNet>> {
+pub(crate) fn networks(
+    list: &Setting<List<IpNet>>,
+    harm: &str,
+    problems: &mut Problems,
+) -> Option<Vec<IpNet>> {
     let list = list.value()?;
     for net in list.iter().filter(|net| net.value.prefix_len() == 0) {
         let message = format!("`{}` is every address there is: {harm}", net.value);

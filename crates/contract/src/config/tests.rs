@@ -3,6 +3,7 @@
 mod acme;
 mod audit;
 mod certificates;
+mod forward_auth;
 mod generated;
 mod identity;
 mod mistakes;

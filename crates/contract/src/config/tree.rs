@@ -8,6 +8,7 @@ mod acme;
 mod audit;
 mod bounds;
 mod cors;
+mod forward_auth;
 mod headers;
 mod identity;
 mod tls;
@@ -43,6 +44,7 @@ use crate::snapshot::{
 pub(crate) use acme::{Acme, ExternalAccount};
 pub(crate) use audit::{Audit, RootKey, Store, Webhook};
 pub(crate) use bounds::Bounds;
+pub(crate) use forward_auth::ForwardAuth;
 pub(crate) use identity::{ApplicationTokens, Passwords, Portal, Sessions, Tokens};
 pub(crate) use tls::{ClientAuthority, ListenTls};
 pub(crate) use upstream_tls::UpstreamTls;
@@ -86,13 +88,14 @@ settings! {
         tokens: Tokens = {};
         /// What storing passwords costs.
         passwords: Passwords = {};
+        /// The listener where another proxy asks. Without this section there is none.
+        forward_auth: ForwardAuth = optional;
         /// The authorities whose certificates clients can present.
         client_authority: Named<AuthorityName, ClientAuthority> = {};
         /// The applications behind the gate.
         application: Named<ApplicationName, Application> = {};
     }
     later {
-        "forward_auth" => "for now, Portcullis is a reverse proxy: requests go through it",
         "service" => "for now, only requests that come in are guarded",
         "admin" => "for now, this file is where Portcullis is administered",
     }
@@ -268,8 +271,12 @@ settings! {
         cors: Cors = optional;
         /// The access tokens that are good for it.
         tokens: ApplicationTokens = {};
-        /// The servers behind the gate.
-        upstream: Upstream = required;
+        /// `true`: its requests do not go through the gate. Another proxy asks at `[forward_auth]` whether each may go on, and
+        /// passes it on itself, so there is no `upstream`, and what routes say of bodies, answers, WebSockets and other
+        /// origins could not be kept and is refused here. On the public listener only what is below `/.portcullis/` answers.
+        forward_auth: bool = optional, example true;
+        /// The servers behind the gate. Without this section only where `forward_auth` is `true`.
+        upstream: Upstream = optional;
         /// Limits that routes can name.
         limits: Named<LimitName, Limit> = {};
         /// The routes. A request that fits none is answered 404.

@@ -1,6 +1,7 @@
 //! Compiles the servers behind an application: their addresses, TLS to them, the health check and the breaker.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::certificate::Certificates;
 use super::kind::{Gaps, Text};
@@ -8,7 +9,7 @@ use super::node::collide;
 use super::tree::{self, Config};
 use crate::certificate::Identity;
 use crate::diagnostic::{Problem, Problems};
-use crate::snapshot::{BreakerRule, HealthCheck, Upstream, UpstreamTls};
+use crate::snapshot::{BreakerRule, HealthCheck, Protocol, Upstream, UpstreamTls};
 
 /// Compiles the servers of one application.
 pub(crate) fn compiled(
@@ -35,6 +36,22 @@ pub(crate) fn compiled(
         breaker: BreakerRule { failures: *breaker.failures.value()?, open_for: *breaker.open_for.value()? },
         retry_percent: *declared.retry_percent.value()?,
     })
+}
+
+/// What stands for servers where there are none.
+pub(crate) fn none() -> Upstream {
+    const NEVER: Duration = Duration::from_secs(1);
+    Upstream {
+        servers: Vec::new(),
+        tls: None,
+        protocol: Protocol::Auto,
+        connect_timeout: NEVER,
+        idle_connections_max: 0,
+        idle_timeout: NEVER,
+        health: None,
+        breaker: BreakerRule { failures: 1, open_for: NEVER },
+        retry_percent: 0,
+    }
 }
 
 fn health_check(health: &tree::Health, problems: &mut Problems) -> Option<HealthCheck> {

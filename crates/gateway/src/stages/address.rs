@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue};
 use portcullis_access::origin::WebScheme;
-use portcullis_contract::snapshot::ForwardedBy;
+use portcullis_contract::snapshot::{ForwardedBy, Reached};
 use portcullis_model::{Prefix, Stage};
 
 use crate::forwarded::{self, Hop};
@@ -69,9 +69,15 @@ pub(crate) fn locate(scope: Scope<'_>, arrived: &Arrived, story: &mut Story) -> 
     story.enter(Stage::Address);
     let snapshot = &scope.live.snapshot;
     let peer = arrived.channel.peer.ip().to_canonical();
-    let trusted = |address: IpAddr| snapshot.listen.trusts(address);
-    let (headers, dialect) = (&arrived.head.headers, snapshot.listen.forwarded_by);
-    remark(scope, peer, headers, story);
+    let trusted = |address: IpAddr| scope.trusts(address);
+    let headers = &arrived.head.headers;
+    let dialect = match scope.reached {
+        Reached::Through => snapshot.listen.forwarded_by,
+        Reached::Asked => ForwardedBy::XForwardedFor,
+    };
+    if scope.reached == Reached::Through {
+        remark(scope, peer, headers, story);
+    }
     let (address, scheme) = client(peer, headers, dialect, trusted)?;
     story.saw_client(address);
     let standing = if snapshot.is_exempt(address) { Standing::Exempt } else { Standing::Ordinary };

@@ -31,11 +31,11 @@ use crate::websocket::{self, Switch};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
-const USER: HeaderName = HeaderName::from_static("x-portcullis-user");
-const ROLES: HeaderName = HeaderName::from_static("x-portcullis-roles");
-const ASSERTION: HeaderName = HeaderName::from_static("x-portcullis-assertion");
-const PERMISSIONS: HeaderName = HeaderName::from_static("x-portcullis-permissions");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
+pub(crate) const USER: HeaderName = HeaderName::from_static("x-portcullis-user");
+pub(crate) const ROLES: HeaderName = HeaderName::from_static("x-portcullis-roles");
+pub(crate) const ASSERTION: HeaderName = HeaderName::from_static("x-portcullis-assertion");
+pub(crate) const PERMISSIONS: HeaderName = HeaderName::from_static("x-portcullis-permissions");
 
 /// What the upstream answered, and to what.
 pub(crate) struct Answer {
@@ -255,7 +255,7 @@ fn outbound(
 }
 
 /// Tells the upstream on whose behalf it is asked; and signed, where it can be.
-fn tell_who(
+pub(crate) fn tell_who(
     scope: Scope<'_>,
     headers: &mut HeaderMap,
     target: &Target,

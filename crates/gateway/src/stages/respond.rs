@@ -209,6 +209,11 @@ impl Reply {
         self.response.status()
     }
 
+    /// The answer, for who words it otherwise.
+    pub(crate) fn response_mut(&mut self) -> &mut Response<Answering> {
+        &mut self.response
+    }
+
     /// The answer as it is sent; the story ends with it.
     pub(crate) fn told_by(self, mut story: Story) -> Response<Told> {
         let (mut head, body) = head(self.response, &mut story);

@@ -11,7 +11,7 @@ mod https;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use portcullis_contract::snapshot::{Application, Route, Serves};
+use portcullis_contract::snapshot::{Application, Reached, Route, Serves};
 use portcullis_model::Stage;
 
 pub(crate) use https::Elsewhere;
@@ -69,6 +69,7 @@ pub(crate) fn find(
     }
     let route = choose(&application.routes, &request.path.decoded, &request.method)?;
     story.saw_target(&application.name, Some(route));
+    on_its_way(scope.reached, application, route)?;
     match (request.asked, &route.websocket) {
         (Asked::ForAnswer, _) => {}
         (Asked::ForWebsocket(by), Some(rules)) => websocket::open(request, by, rules)?,
@@ -82,6 +83,23 @@ pub(crate) fn find(
     }
     story.pass(route.name.as_str());
     Ok(Found::Route(target(route)))
+}
+
+/// Whether a request for this route comes the way that the application says. What we answer ourselves is asked for here.
+fn on_its_way(reached: Reached, application: &Application, route: &Route) -> Result<(), Refusal> {
+    match (route.serves, reached) {
+        (Serves::Gate, Reached::Through) => Ok(()),
+        (Serves::Upstream, _) if application.reached == reached => Ok(()),
+        (Serves::Gate, Reached::Asked) => {
+            Err(Refusal::not_found("the proxy must pass on to the gate what is below `/.portcullis/`"))
+        }
+        (Serves::Upstream, Reached::Through) => {
+            Err(Refusal::not_found("another proxy passes on what is asked of this application"))
+        }
+        (Serves::Upstream, Reached::Asked) => {
+            Err(Refusal::not_found("requests for this application go through the gate"))
+        }
+    }
 }
 
 /// The route that would answer the request that a preflight asks about, when it says who may call. Otherwise the

@@ -8,7 +8,7 @@ use super::Fault;
 pub(super) const TARGET_BYTES_MAX: usize = 65_534;
 
 /// Judges a target by itself.
-pub(super) fn judge(method: &[u8], target: &[u8]) -> Result<(), Fault> {
+pub(crate) fn judge(method: &[u8], target: &[u8]) -> Result<(), Fault> {
     let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
     let (path, query) = target.split_at_checked(query).unwrap_or_default();
     if !path.iter().all(|byte| is_target(*byte) && !matches!(byte, b'\\' | b'`')) {
@@ -46,7 +46,7 @@ pub(super) fn authority(target: &[u8]) -> Option<&[u8]> {
 /// Whether `text` is a host with or without a port: an IPv6 address in brackets, or what names and IPv4
 /// addresses are made of. RFC 3986 allows more in a name (`,`, `;`, `%`, …) than any resolver does, and user
 /// names before it: those only serve to make two readers see two hosts.
-pub(super) fn is_authority(text: &[u8]) -> bool {
+pub(crate) fn is_authority(text: &[u8]) -> bool {
     let (host_is_good, rest) = if let [b'[', inside @ ..] = text {
         let end = inside.iter().position(|byte| *byte == b']').unwrap_or(inside.len());
         let (address, rest) = inside.split_at_checked(end).unwrap_or_default();

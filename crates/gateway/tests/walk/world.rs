@@ -20,7 +20,7 @@ use portcullis_contract::ports::{Clock, Entropy, EventLost, Events, Exposition};
 use portcullis_contract::snapshot::{
     Application, ApplicationTokens, Audit, AuditMode, Bounds, BreakerRule, Flood, ForwardedBy, HostPattern,
     Inspection, Listen, LogForm, Mode, Modes, OnError, OverLimit, PlainHttp, Priority, Protocol,
-    ProxyProtocol, Route, RouteKind, SecretSource, SecurityHeaders, Serves, Store, Texts,
+    ProxyProtocol, Reached, Route, RouteKind, SecretSource, SecurityHeaders, Serves, Store, Texts,
     Upstream as UpstreamRule, UpstreamsOwn, WhenFull,
 };
 use portcullis_gateway::{Gate, Ports, Server, StageWatch};
@@ -206,6 +206,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         name: ApplicationName::parse("test").unwrap(),
         hosts: vec![HostPattern::Any],
         plain_http: PlainHttp::Allow,
+        reached: Reached::Through,
         upstream: UpstreamRule {
             tls: None,
             protocol: Protocol::Auto,
@@ -250,6 +251,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         keys: KeyRing::default(),
         roles: Roles::default(),
         log_in: None,
+        forward_auth: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod commands;
 mod durability;
 mod edge;
 mod examples;
+mod forward_auth;
 mod gate;
 mod guard;
 mod http2;

@@ -129,7 +129,6 @@ fn settings_of_later_versions() {
     check(
         "later-versions",
         &[
-            ("[ops]", "[forward_auth]\n[ops]"),
             ("[ops]", "[service]\n[ops]"),
             ("[ops]", "[admin]\n[ops]"),
             ("[listen]\n", "[listen]\ntls_certificate = \"cert.pem\"\n"),

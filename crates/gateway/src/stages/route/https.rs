@@ -113,6 +113,7 @@ fn named<'h>(hosts: &[HostPattern], host: &'h str) -> Option<&'h str> {
 mod tests {
     use std::net::SocketAddr;
 
+    use portcullis_contract::snapshot::Reached;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,6 +136,7 @@ mod tests {
             asked: Asked::ForAnswer,
             opening: None,
             channel: Arc::new(Channel {
+                reached: Reached::Through,
                 peer: SocketAddr::from(([127, 0, 0, 1], 1)),
                 tls: None,
                 _place: None,
