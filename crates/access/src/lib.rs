@@ -12,6 +12,7 @@
 pub mod aggregate;
 pub mod apikey;
 pub mod ban;
+pub mod browser;
 pub mod cross_site;
 pub mod demand;
 pub mod forged;
@@ -21,6 +22,7 @@ pub mod origin;
 pub mod password;
 pub mod patterns;
 pub mod refresh;
+pub mod return_to;
 pub mod roles;
 pub mod session;
 pub mod shed;

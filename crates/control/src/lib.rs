@@ -7,6 +7,7 @@ mod acme;
 mod admin;
 mod identity;
 mod ops;
+mod portal;
 mod reload;
 
 pub use acme::{AcmePorts, CertificateKeeper};
@@ -17,4 +18,5 @@ pub use identity::{
     Wants, Which,
 };
 pub use ops::serve as serve_ops;
+pub use portal::Portal;
 pub use reload::{NotReloaded, Reloader};

@@ -15,6 +15,7 @@
 
 pub mod acme;
 pub mod authority;
+pub mod browser;
 pub mod client;
 pub mod deadline;
 pub mod disk;
@@ -33,6 +34,7 @@ pub mod websocket;
 
 pub use acme::{AcmeServer, Fault, Resolution};
 pub use authority::{Authority, Credentials};
+pub use browser::{Browser, Scheme, Scripts};
 pub use client::{Answer, Client, OpenAnswer, RequestBuilder, Speaks};
 pub use deadline::{WAIT, eventually, within};
 pub use disk::{DiskFault, Random, SimulatedDisk, Stopped};
