@@ -49,7 +49,14 @@ pub struct Ban {
 
 /// The bans, in memory of fixed size. When it is full, the ban that ends soonest gives way.
 pub struct BanTable {
-    bans: Table<Option<Ban>>,
+    bans: Table<Option<Held>>,
+}
+
+/// A ban, and of whom: a key of the table does not tell.
+#[derive(Clone, Copy)]
+struct Held {
+    prefix: Prefix,
+    ban: Ban,
 }
 
 impl BanTable {
@@ -64,10 +71,10 @@ impl BanTable {
     pub fn ban(&self, prefix: Prefix, until: Monotonic, reason: BanReason) {
         self.bans.update(
             self.key(prefix),
-            |held| held.map(|ban| ban.until),
+            |held| held.map(|held| held.ban.until),
             |held| {
-                if held.is_none_or(|ban| ban.until < until) {
-                    *held = Some(Ban { until, reason });
+                if held.is_none_or(|held| held.ban.until < until) {
+                    *held = Some(Held { prefix, ban: Ban { until, reason } });
                 }
             },
         );
@@ -75,8 +82,18 @@ impl BanTable {
 
     /// The ban under which a prefix stands at `now`, if any.
     pub fn check(&self, prefix: Prefix, now: Monotonic) -> Option<Ban> {
-        let ban = self.bans.find(self.key(prefix), |held| *held).flatten();
-        ban.filter(|ban| ban.until > now)
+        let held = self.bans.find(self.key(prefix), |held| *held).flatten();
+        held.map(|held| held.ban).filter(|ban| ban.until > now)
+    }
+
+    /// The bans that stand at `now`, in the order of their prefixes. Walks the whole table: for people, not for requests.
+    pub fn standing(&self, now: Monotonic) -> Vec<(Prefix, Ban)> {
+        let stands = |held: &Option<Held>| {
+            held.filter(|held| held.ban.until > now).map(|held| (held.prefix, held.ban))
+        };
+        let mut standing = self.bans.gather(stands);
+        standing.sort_by_key(|(prefix, _)| *prefix);
+        standing
     }
 
     /// Ends a ban at once; false when the table holds none for the prefix. One that has run out may still be
@@ -87,7 +104,7 @@ impl BanTable {
 
     /// How many bans stand at `now`. Walks the whole table: for metrics, not for requests.
     pub fn active(&self, now: Monotonic) -> usize {
-        self.bans.count(|held| held.is_some_and(|ban| ban.until > now))
+        self.bans.count(|held| held.is_some_and(|held| held.ban.until > now))
     }
 
     fn key(&self, prefix: Prefix) -> crate::table::Fingerprint {
@@ -167,6 +184,9 @@ mod tests {
         }
         assert_eq!(table.active(Monotonic(0)), 5);
         assert_eq!(table.active(Monotonic(20)), 3);
+        let standing = table.standing(Monotonic(20));
+        let named: Vec<_> = standing.iter().map(|(prefix, ban)| (*prefix, ban.until.0)).collect();
+        assert_eq!(named, [(prefix(3), 30), (prefix(4), 40), (prefix(5), 50)]);
     }
 
     #[test]

@@ -99,6 +99,17 @@ impl<S: Default> Table<S> {
         self.sets.iter().map(in_set).sum()
     }
 
+    /// What `pick` makes of each value that is held. Walks the whole table, set by set: for people who look at it.
+    pub(crate) fn gather<R>(&self, pick: impl Fn(&S) -> Option<R>) -> Vec<R> {
+        let mut gathered = Vec::new();
+        for set in &self.sets {
+            let set = enter(set);
+            let held = set.iter().filter(|entry| entry.fingerprint.is_some());
+            gathered.extend(held.filter_map(|entry| pick(&entry.value)));
+        }
+        gathered
+    }
+
     /// Entries that the table can hold.
     pub(crate) fn slots(&self) -> usize {
         self.sets.len() * WAYS

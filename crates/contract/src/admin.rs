@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use portcullis_model::RequestId;
-use portcullis_model::audit::{Kind, Outcome, Severity};
+use portcullis_model::audit::{Kind, Outcome, Personal, Severity};
+use portcullis_model::{Prefix, Principal, RequestId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -23,6 +24,58 @@ impl fmt::Display for LocalUser {
         write!(f, "local:{}", self.0)
     }
 }
+
+/// An administrator: who asks for something, and from where.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    /// A user of this machine, through the local socket or while the node is stopped.
+    Local(LocalUser),
+    /// Somebody who is known by a credential, through the administrators' listener.
+    Known {
+        /// Who.
+        who: Arc<Principal>,
+        /// From which address.
+        from: IpAddr,
+    },
+}
+
+impl Actor {
+    /// Who it is, as the ledger names them, where they have a name.
+    pub fn name(&self) -> Option<Box<str>> {
+        match self {
+            Self::Local(user) => Some(user.to_string().into()),
+            Self::Known { who, .. } => who.owner().map(Into::into),
+        }
+    }
+
+    /// What an entry of the ledger tells of them.
+    pub fn personal(&self) -> Personal {
+        let mut personal = Personal { principal: self.name(), ..Personal::default() };
+        if let Self::Known { who, from } = self {
+            personal.client = Some(*from);
+            if let Principal::User(user) = who.as_ref() {
+                personal.session = Some(user.session.to_string().into());
+            }
+        }
+        personal
+    }
+}
+
+/// A ban that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingBan {
+    /// Who is shut out.
+    pub prefix: Prefix,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, for people who look at it.
+    pub reason: Box<str>,
+}
+
+/// The prefix is never banned: it is exempt, or that of a trusted proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("`{0}` is never banned: `ban.exempt` or `listen.trusted_proxies` names it")]
+pub struct NeverBanned(pub Prefix);
 
 /// Which entries of the ledger are asked for: those for which all that is said holds. Of a list one is enough.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +105,8 @@ pub struct Search {
     pub until: Option<Timestamp>,
     /// With this text in the path.
     pub text: Option<Box<str>>,
+    /// Only those that lie before this one in the ledger.
+    pub before: Option<u64>,
     /// At most so many, the newest; 0 is none.
     pub limit: u32,
     /// And then all that comes, as it comes.

@@ -133,6 +133,13 @@ pub fn state_directory(raw: &Raw) -> Option<&Path> {
     raw.config.as_ref()?.state.value()?.directory.value().map(|path| path.as_path())
 }
 
+/// A duration as settings write it, such as `1h30m`; or what is wrong with it, with the next step.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    <std::time::Duration as kind::Text>::parse(text).map_err(|wrong| {
+        wrong.help.map_or(wrong.message.clone(), |help| format!("{}; {help}", wrong.message))
+    })
+}
+
 struct Read {
     raw: Raw,
     problems: Problems,

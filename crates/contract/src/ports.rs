@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use jiff::Timestamp;
 use portcullis_model::audit::{Entry, Personal};
-use portcullis_model::{ApplicationName, Monotonic, Principal, RequestEvent, RequestId};
+use portcullis_model::{ApplicationName, Monotonic, Prefix, Principal, RequestEvent, RequestId};
 use portcullis_protect::{BlindIndex, DataKey, RootKeyId, WrappedKey};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
@@ -21,7 +22,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::Snapshot;
-use crate::admin::{AdminProblem, Erased, LocalUser, Search};
+use crate::admin::{Actor, AdminProblem, Erased, LocalUser, NeverBanned, Search, StandingBan};
 use crate::identity::{Gone, Place, StoreProblem};
 
 /// The two clocks.
@@ -112,12 +113,44 @@ pub trait Exposition: Send + Sync {
     fn text(&self) -> String;
 }
 
-/// What the machine's administrators ask of a node. Whoever asks is recorded first.
+/// What administrators ask of a node's ledger. Whoever asks is recorded first.
 pub trait Administration: Send + Sync {
     /// Begins to read the ledger, people's data included. Blocks.
-    fn read(&self, user: LocalUser, search: &Search) -> Result<Box<dyn Reading>, AdminProblem>;
+    fn read(&self, by: &Actor, search: &Search) -> Result<Box<dyn Reading>, AdminProblem>;
     /// Destroys a subject's key, and so all that it sealed, wherever it lies. Blocks.
     fn erase(&self, user: LocalUser, subject: &str) -> Result<Erased, AdminProblem>;
+}
+
+/// Who is shut out by address. Bans live in memory: they end with the process.
+pub trait Bans: Send + Sync {
+    /// Those that stand, in the order of their prefixes.
+    fn standing(&self) -> Vec<StandingBan>;
+    /// What stands against a prefix; refused for one that is never banned.
+    fn against(&self, prefix: Prefix) -> Result<Option<StandingBan>, NeverBanned>;
+    /// Shuts a prefix out by hand, and answers what stands then: a ban that reaches further stays as it is.
+    fn ban(&self, prefix: Prefix, duration: Duration) -> Result<StandingBan, NeverBanned>;
+    /// Lets a prefix in again; false when there was no ban.
+    fn lift(&self, prefix: Prefix) -> bool;
+}
+
+/// Takes over the configuration file as it is now.
+pub trait Reload: Send + Sync {
+    /// Resolves once the new one is in force or refused, and that is durable in the ledger.
+    fn reload(&self, by: Actor) -> Pin<Box<dyn Future<Output = Result<(), NotTakenOver>> + Send + '_>>;
+}
+
+/// Why a configuration was not taken over; the one in force stays.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotTakenOver {
+    /// What is wrong with it, each mistake with its place.
+    #[error("the configuration has {} mistakes", .0.len())]
+    Mistakes(Vec<String>),
+    /// Another reason, in words for the administrator.
+    #[error("{0}")]
+    Other(String),
+    /// It was taken over, or refused, and the ledger has no entry of it.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
 }
 
 /// A search that goes on.

@@ -25,7 +25,7 @@ use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
 use portcullis_access::roles::Roles;
 use portcullis_access::suspicion::BanRule;
-use portcullis_model::{ApplicationName, RouteName};
+use portcullis_model::{ApplicationName, Prefix, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
@@ -100,6 +100,12 @@ impl Snapshot {
     pub fn is_exempt(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.exempt.iter().any(|net| net.contains(&address)) || self.listen.trusts(address)
+    }
+
+    /// Whether all of a prefix is never banned. Of one that is banned, the exempt addresses in it get through all the same.
+    pub fn is_exempt_whole(&self, prefix: Prefix) -> bool {
+        let Ok(net) = IpNet::new(prefix.first(), prefix.bits()) else { return false };
+        self.exempt.iter().chain(&self.listen.trusted_proxies).any(|exempt| exempt.contains(&net))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The local admin socket: commands of this machine reach the one process that writes the ledger. HTTP/1.1 over a Unix socket.
 //!
 //! The system says who connects ([`peer_cred`](UnixStream::peer_cred)): the node's own user and root are let in, others
-//! are turned away before they can say anything. What is asked is behind the port [`Administration`].
+//! are turned away before they can say anything. What is asked is behind the port [`Administration`], and behind the admin API
+//! ([`crate::api`]), which this is one way into.
 
 mod client;
 
@@ -14,13 +15,14 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::map_request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::serve::{IncomingStream, Listener};
 use axum::{Json, Router};
-use portcullis_contract::admin::{AdminProblem, LocalUser, Search};
+use portcullis_contract::admin::{Actor, AdminProblem, LocalUser, Search};
 use portcullis_contract::ports::{Administration, Reading};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,7 +31,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-pub use client::{AdminClient, CallError};
+pub use client::{AdminClient, ApiClient, CallError};
 
 /// Where the ledger is searched.
 const SEARCH: &str = "/v1/ledger/search";
@@ -82,6 +84,7 @@ impl AdminSocket {
     pub async fn serve(
         self,
         administration: Arc<dyn Administration>,
+        api: Router,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let rooms = Arc::new(Semaphore::new(AT_ONCE));
@@ -90,6 +93,7 @@ impl AdminSocket {
             .route(ERASE, post(erase))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(Admin { administration, rooms })
+            .merge(api.layer(map_request(identify)))
             .into_make_service_with_connect_info::<Peer>();
         tokio::select! {
             served = std::future::IntoFuture::into_future(axum::serve(self, routes)) => served,
@@ -139,6 +143,12 @@ impl Connected<IncomingStream<'_, AdminSocket>> for Peer {
     }
 }
 
+/// Says to the API who is connected.
+async fn identify(ConnectInfo(Peer(user)): ConnectInfo<Peer>, mut request: Request) -> Request {
+    request.extensions_mut().insert(Actor::Local(user));
+    request
+}
+
 impl Admin {
     /// A place among those that are answered at once.
     fn room(&self) -> Result<OwnedSemaphorePermit, Box<Response>> {
@@ -160,7 +170,7 @@ async fn search(
         Err(refused) => return *refused,
     };
     let follow = wanted.follow;
-    let begun = spawn_blocking(move || admin.administration.read(user, &wanted)).await;
+    let begun = spawn_blocking(move || admin.administration.read(&Actor::Local(user), &wanted)).await;
     let reading = match begun {
         Ok(Ok(reading)) => reading,
         Ok(Err(AdminProblem(why))) => return refused(StatusCode::CONFLICT, &why),

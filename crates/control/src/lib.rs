@@ -1,17 +1,19 @@
-//! The control plane: it publishes Snapshots, keeps certificates fresh and answers probes. People log in
+//! The control plane: it publishes Snapshots, keeps certificates fresh, answers probes and administrators. People log in
 //! by it ([`People`]).
 //!
 //! It knows the data plane only through the ports of `contract`, and is never on the request path.
 
 mod acme;
 mod admin;
+mod api;
 mod identity;
 mod ops;
 mod portal;
 mod reload;
 
 pub use acme::{AcmePorts, CertificateKeeper};
-pub use admin::{AdminClient, AdminSocket, CallError};
+pub use admin::{AdminClient, AdminSocket, ApiClient, CallError};
+pub use api::{ApiPorts, api, openapi};
 pub use identity::{
     API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, NewApiKey,
     NewPassword, NewUser, PasswordProblem, People, PeoplePorts, PeopleProblem, Rules, SetUpProblem, Tokens,

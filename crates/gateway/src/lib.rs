@@ -6,6 +6,7 @@
 mod acme;
 mod answer;
 mod audit;
+mod bans;
 mod body;
 mod budget;
 mod channel;

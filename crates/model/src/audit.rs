@@ -178,6 +178,10 @@ pub mod action {
     pub const LEDGER_READ: &str = "audit.read";
     /// The configuration was changed, or was to be.
     pub const CONFIG_RELOAD: &str = "config.reload";
+    /// An address prefix was shut out by hand.
+    pub const BAN_ADD: &str = "ban.add";
+    /// A ban was lifted.
+    pub const BAN_LIFT: &str = "ban.lift";
     /// A subject's key was destroyed, and so everything that it sealed.
     pub const SUBJECT_ERASE: &str = "subject.erase";
     /// Keys of past days were destroyed, and so everything that they sealed.

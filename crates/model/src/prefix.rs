@@ -25,6 +25,22 @@ impl Prefix {
         }
     }
 
+    /// The lowest address in it.
+    pub fn first(self) -> IpAddr {
+        match self {
+            Self::V4(v4) => v4.into(),
+            Self::V6(upper) => Ipv6Addr::from(u128::from(upper) << 64).into(),
+        }
+    }
+
+    /// How many bits of an address it is.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::V4(_) => 32,
+            Self::V6(_) => 64,
+        }
+    }
+
     /// The prefix as bytes for hashing, first byte telling the family.
     pub fn to_bytes(self) -> [u8; 9] {
         let mut bytes = [0; 9];
@@ -41,10 +57,7 @@ impl Prefix {
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::V4(v4) => write!(f, "{v4}/32"),
-            Self::V6(upper) => write!(f, "{}/64", Ipv6Addr::from(u128::from(*upper) << 64)),
-        }
+        write!(f, "{}/{}", self.first(), self.bits())
     }
 }
 

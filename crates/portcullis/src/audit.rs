@@ -1,7 +1,6 @@
 //! `portcullis audit …`: what can be asked of a ledger. Verifying and proving need its files and its public key alone, so an
 //! auditor can do both without the node, and without trusting it.
 
-mod asking;
 mod place;
 mod prove;
 mod reading;
@@ -10,6 +9,7 @@ mod verify;
 
 use crate::Exit;
 use crate::cli::{AuditCommand, DataCommand, SubjectCommand};
+pub(crate) use place::state_directory;
 
 /// Runs one of the subcommands.
 pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<Exit> {

@@ -1,5 +1,6 @@
 //! What can be typed: one struct per command. The help texts are the command-line reference.
 
+mod administration;
 mod audit;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use administration::{BanCommand, ListWanted, RoleCommand};
 pub(crate) use audit::{
     AuditCommand, Conditions, DataCommand, Erase, LogPlace, ProofCheck, ProofWanted, SearchFor,
     SubjectCommand, Tail, Verify,
@@ -45,6 +47,12 @@ pub(crate) enum Command {
     /// Make and hash API keys
     #[command(subcommand)]
     Apikey(ApikeyCommand),
+    /// Shut addresses out, see who is, let them in again
+    #[command(subcommand)]
+    Ban(BanCommand),
+    /// See what roles there are, and what they may do
+    #[command(subcommand)]
+    Role(RoleCommand),
     /// Verify the ledger and prove its entries, offline; read and search it
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -3,7 +3,9 @@
 //! Read [`cli`] for what can be typed, [`run`] for how a node is put together.
 
 mod adapter;
+mod administration;
 mod apikey;
+mod asking;
 mod audit;
 mod bounded;
 mod cli;
@@ -15,6 +17,7 @@ mod init;
 mod ledger;
 mod log;
 mod run;
+mod shown;
 
 use std::process::ExitCode;
 
@@ -57,6 +60,8 @@ fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Apikey(command) => apikey::run(&command),
+        Command::Ban(command) => administration::ban(&command),
+        Command::Role(command) => administration::role(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Data(command) => audit::data(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
-use portcullis_control::{AcmePorts, AdminSocket, CertificateKeeper, Reloader, serve_ops};
+use portcullis_control::{AcmePorts, AdminSocket, ApiPorts, CertificateKeeper, Reloader, api, serve_ops};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use rustix::process::geteuid;
 use tokio::net::TcpListener;
@@ -83,8 +83,8 @@ impl Configuration {
     }
 
     /// What it says.
-    pub(crate) fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot)
     }
 }
 
@@ -174,16 +174,26 @@ impl Node {
             let address = begin_ops(ops.address, watch, stopped.clone()).await?;
             events.announce("ops", address);
         }
-        begin_admin(&snapshot.state_directory.join(SOCKET), &ledger, stopped);
+        let reloader = Reloader::new(Arc::<Gate>::clone(&gate), text, Arc::clone(&snapshot));
+        let in_force = reloader.in_force();
+        let (reloading, reload) = Reloading::new(file, reloader, watched, ledger.scribe());
+        let api = ApiPorts {
+            clock: Arc::clone(&ports.clock),
+            entropy: Arc::clone(&ports.entropy),
+            audit: Arc::clone(&ports.audit),
+            administration: Arc::new(ledger.administration()),
+            in_force: in_force.clone(),
+            bans: Some(Arc::<Gate>::clone(&gate)),
+            reload: Some(Arc::new(reload)),
+        };
+        begin_admin(&snapshot.state_directory.join(SOCKET), api, stopped.clone());
+        begin_retention(&ledger, stopped);
         if let Some(plain) = plain {
             events.announce("plain", plain);
         }
-        let reloader = Reloader::new(Arc::<Gate>::clone(&gate), text, Arc::clone(&snapshot));
-        let certificates =
-            CertificateKeeper::begin(acme_ports(ports, &gate, &snapshot), reloader.in_force()).await;
+        let certificates = CertificateKeeper::begin(acme_ports(ports, &gate, &snapshot), in_force).await;
         events.announce("public", server.local_addr()?);
         remark_certificates(&snapshot, Timestamp::now());
-        let reloading = Reloading::new(file, reloader, watched, ledger.scribe());
         Ok(Self { events, ledger, server, reloading, certificates, stopping, signals })
     }
 
@@ -270,20 +280,24 @@ async fn begin_ops(
     Ok(address)
 }
 
-/// Begins to answer this machine's administrators, and to destroy keys whose time is over. Without a socket the node serves
-/// all the same: commands then say that it cannot be reached.
-fn begin_admin(path: &Path, ledger: &Ledger, stopped: watch::Receiver<bool>) {
+/// Begins to answer this machine's administrators. Without a socket the node serves all the same: commands then say that it
+/// cannot be reached.
+fn begin_admin(path: &Path, ports: ApiPorts, stopped: watch::Receiver<bool>) {
     match AdminSocket::bind(path, geteuid().as_raw()) {
         Ok(socket) => {
-            let (administration, stopped) = (Arc::new(ledger.administration()), stopped.clone());
             tokio::spawn(async move {
-                if let Err(error) = socket.serve(administration, until(stopped)).await {
+                let administration = Arc::clone(&ports.administration);
+                if let Err(error) = socket.serve(administration, api(ports), until(stopped)).await {
                     tracing::error!(%error, "the admin socket ended");
                 }
             });
         }
         Err(error) => tracing::error!(path = %path.display(), %error, "there is no admin socket"),
     }
+}
+
+/// Begins to destroy keys whose time is over.
+fn begin_retention(ledger: &Ledger, stopped: watch::Receiver<bool>) {
     let retention = ledger.retention();
     tokio::spawn(async move {
         tokio::select! {

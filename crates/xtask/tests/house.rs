@@ -118,6 +118,11 @@ fn the_configuration_schema_is_not_stale() -> Result<()> {
     none(stale("docs/reference/configuration.schema.json", &format!("{schema}\n"))?)
 }
 
+#[test]
+fn the_description_of_the_admin_api_is_not_stale() -> Result<()> {
+    none(stale("docs/reference/openapi.json", &portcullis_control::openapi())?)
+}
+
 fn stale(path: &str, generated: &str) -> Result<Vec<String>> {
     Ok(golden::check(&tree::root()?, path, generated, golden::is_update())?.into_iter().collect())
 }

@@ -15,7 +15,6 @@ use crate::refusal::Refusal;
 use crate::stages::Scope;
 use crate::stages::route::Target;
 use crate::story::Story;
-use crate::websocket::sockets::Told;
 
 /// Suspicious text, and where it stood.
 #[derive(Debug)]
@@ -69,9 +68,7 @@ pub(crate) fn count(scope: Scope<'_>, pattern: Pattern, story: &mut Story) {
     let prefix = Prefix::of(story.client());
     let now = scope.gate.tellers.clock.monotonic();
     if let Suspicion::Reached = scope.gate.memory.suspicion.hit(prefix, &snapshot.ban, now) {
-        scope.gate.memory.bans.ban(prefix, now.plus(snapshot.ban.duration), BanReason::Suspicion(pattern));
-        metrics.bans.inc();
-        scope.gate.sockets.tell(|holder| (holder.prefix == Some(prefix)).then_some(Told::Banned));
+        scope.gate.shut_out(prefix, now.plus(snapshot.ban.duration), BanReason::Suspicion(pattern));
         story.note(format!("`{prefix}` is banned for {:?}", snapshot.ban.duration));
         tracing::warn!(%prefix, pattern = pattern.as_str(), "banned after repeated suspicious requests");
     }

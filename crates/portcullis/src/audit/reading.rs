@@ -6,8 +6,8 @@ use anyhow::bail;
 use portcullis_contract::admin::Search;
 use serde_json::{Value, json};
 
-use super::asking::{Answer, Asked};
 use super::table;
+use crate::asking::{Answer, Asked};
 use crate::cli::{Conditions, Erase, Format, SearchFor, Tail};
 use crate::run::until_done;
 use crate::{Exit, log};
@@ -38,6 +38,7 @@ fn conditions(wanted: &Conditions) -> Search {
         since: wanted.since,
         until: wanted.until,
         text: wanted.text.clone(),
+        before: None,
         limit: 0,
         follow: false,
     }

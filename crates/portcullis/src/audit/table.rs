@@ -1,7 +1,8 @@
 //! An entry as one line for people. What clients chose is shown without the signs that a terminal would heed.
 
-use portcullis_model::event::misleads;
 use serde_json::Value;
+
+use crate::shown::plain;
 
 /// The line of what a search has found.
 pub(super) fn line(found: &Value) -> String {
@@ -28,6 +29,8 @@ pub(super) fn line(found: &Value) -> String {
     words.extend(text(at(personal, "/path")));
     words.extend(text(at(personal, "/principal")).map(|name| format!("by {name}")));
     words.extend(text(at(personal, "/client")).map(|client| format!("from {client}")));
+    words.extend(text(at(entry, "/about/principal")).map(|name| format!("about {name}")));
+    words.extend(text(at(entry, "/about/client")).map(|client| format!("about {client}")));
     words.extend(text(at(personal, "/reason")));
     words.extend(text(at(personal, "/erased_with_key")).map(|_| "(erased)".to_owned()));
     words.extend(text(at(personal, "/unreadable")).map(|why| format!("(unreadable: {why})")));
@@ -43,11 +46,6 @@ pub(super) fn line(found: &Value) -> String {
 /// A part of an entry; nothing when it is not there.
 fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
-}
-
-/// What could make a terminal show something else is not shown.
-fn plain(text: &str) -> String {
-    text.chars().map(|sign| if misleads(sign) { '\u{fffd}' } else { sign }).collect()
 }
 
 #[cfg(test)]

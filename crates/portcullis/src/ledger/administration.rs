@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use portcullis_contract::admin::{AdminProblem, Erased, FOUND_MAX, LocalUser, Search};
+use portcullis_contract::admin::{Actor, AdminProblem, Erased, FOUND_MAX, LocalUser, Search};
 use portcullis_contract::ports::{Administration, Reading};
 use portcullis_model::audit::{Entry, Kind, Outcome, Personal, Severity, action};
 use portcullis_store::Journal;
@@ -39,10 +39,10 @@ impl LocalAdministration {
         Self { access, scribe }
     }
 
-    fn entry(&self, user: LocalUser, kind: Kind, action: &'static str, outcome: Outcome) -> Entry<Personal> {
+    fn entry(&self, by: &Actor, kind: Kind, action: &'static str, outcome: Outcome) -> Entry<Personal> {
         let severity = if action == action::LEDGER_READ { Severity::Info } else { Severity::Medium };
         let mut entry = self.scribe.entry(kind, action, severity, outcome);
-        entry.personal.principal = Some(user.to_string().into());
+        entry.personal = by.personal();
         entry
     }
 
@@ -52,23 +52,25 @@ impl LocalAdministration {
 }
 
 impl Administration for LocalAdministration {
-    fn read(&self, user: LocalUser, search: &Search) -> Result<Box<dyn Reading>, AdminProblem> {
+    fn read(&self, by: &Actor, search: &Search) -> Result<Box<dyn Reading>, AdminProblem> {
         let end = self.access.journal.status().durable;
-        let mut entry = self.entry(user, Kind::DataAccess, action::LEDGER_READ, Outcome::Success);
+        let mut entry = self.entry(by, Kind::DataAccess, action::LEDGER_READ, Outcome::Success);
         let conditions = search.conditions();
-        let by =
+        let which =
             if conditions.is_empty() { "all".to_owned() } else { format!("by {}", conditions.join(", ")) };
         let on = if search.follow { ", and what follows" } else { "" };
         let limit = search.limit.min(FOUND_MAX);
-        entry.details = Some(format!("{by}; the newest {limit} of {end} entries{on}").into());
+        entry.details = Some(format!("{which}; the newest {limit} of {end} entries{on}").into());
         self.keep(entry)?;
-        let found = self.access.newest(search, end, limit as usize)?;
+        let before = search.before.unwrap_or(end).min(end);
+        let found = self.access.newest(search, before, limit as usize)?;
         let (access, search) = (self.access.clone(), search.clone());
         Ok(Box::new(Searching { access, search, found, next: end }))
     }
 
     fn erase(&self, user: LocalUser, subject: &str) -> Result<Erased, AdminProblem> {
-        let entry = |outcome| self.entry(user, Kind::UserAction, action::SUBJECT_ERASE, outcome);
+        let by = Actor::Local(user);
+        let entry = |outcome| self.entry(&by, Kind::UserAction, action::SUBJECT_ERASE, outcome);
         self.keep(entry(Outcome::Intended))?;
         let destroyed = self.access.ring.erase_subject(subject);
         let (outcome, said) = match &destroyed {

@@ -57,6 +57,12 @@ impl Scribe {
         }
     }
 
+    /// Resolves once all of these are durable, or will not be.
+    pub(crate) async fn keep_all(&self, entries: Vec<Entry<Personal>>) -> Result<(), NotKept> {
+        let kept = entries.into_iter().map(|entry| self.recorded.keep(Box::new(entry), Urgency::Ordinary));
+        futures_util::future::try_join_all(kept).await.map(|_| ())
+    }
+
     /// Returns once an entry is durable, or will not be. Blocks, so it is for threads that run no tasks.
     pub(super) fn keep(&self, entry: Entry<Personal>) -> Result<(), NotKept> {
         self.runtime.block_on(self.recorded.keep(Box::new(entry), Urgency::Ordinary))

@@ -4,14 +4,18 @@
 //! where blocking harms nobody.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_contract::admin::Actor;
+use portcullis_contract::ports::{NotTakenOver, Reload};
 use portcullis_contract::{Snapshot, config};
 use portcullis_control::{NotReloaded, Reloader};
-use portcullis_model::audit::Change;
+use portcullis_model::audit::{Change, Entry, Personal};
 use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 
@@ -31,6 +35,28 @@ pub(super) struct Reloading {
     seen: Watched,
     /// Records what came of it.
     scribe: Scribe,
+    /// What administrators ask for.
+    asked: mpsc::Receiver<Asked>,
+}
+
+/// An administrator who waits for the configuration to be taken over.
+struct Asked {
+    by: Actor,
+    done: oneshot::Sender<Result<(), NotTakenOver>>,
+}
+
+/// Where administrators ask for it.
+pub(super) struct ReloadAsked(mpsc::Sender<Asked>);
+
+impl Reload for ReloadAsked {
+    fn reload(&self, by: Actor) -> Pin<Box<dyn Future<Output = Result<(), NotTakenOver>> + Send + '_>> {
+        Box::pin(async move {
+            let stopping = || NotTakenOver::Other("the node is stopping".into());
+            let (done, answer) = oneshot::channel();
+            self.0.send(Asked { by, done }).await.map_err(|_| stopping())?;
+            answer.await.map_err(|_| stopping())?
+        })
+    }
 }
 
 /// Why somebody reads again.
@@ -54,9 +80,16 @@ struct Done {
 }
 
 impl Reloading {
-    pub(super) fn new(file: PathBuf, reloader: Reloader, watched: Watched, scribe: Scribe) -> Self {
+    pub(super) fn new(
+        file: PathBuf,
+        reloader: Reloader,
+        watched: Watched,
+        scribe: Scribe,
+    ) -> (Self, ReloadAsked) {
         let (file, seen) = (Arc::from(file), watched.clone());
-        Self { file, reloader: Arc::new(reloader), watched, seen, scribe }
+        let (asking, asked) = mpsc::channel(1);
+        let reloading = Self { file, reloader: Arc::new(reloader), watched, seen, scribe, asked };
+        (reloading, ReloadAsked(asking))
     }
 
     /// Reads the configuration again when it is told to, and the files that it names when they have changed.
@@ -66,14 +99,20 @@ impl Reloading {
         loop {
             tokio::select! {
                 told = hangup.recv() => match told {
-                    Some(()) => self.read(Cause::Told).await,
+                    Some(()) => self.take_over(Cause::Told).await,
                     None => return,
                 },
+                Some(Asked { by, done }) = self.asked.recv() => {
+                    let (result, entries) = self.read(Cause::Told, Some(&by)).await;
+                    let kept = self.scribe.keep_all(entries).await;
+                    // Whoever asked may have gone.
+                    let _ = done.send(result.and(kept.map_err(NotTakenOver::from)));
+                }
                 _ = look.tick() => {
                     let now = self.look().await;
                     // Twice the same: nobody is in the middle of writing a chain and its key.
                     if now != self.watched && now == self.seen {
-                        self.read(Cause::Changed).await;
+                        self.take_over(Cause::Changed).await;
                         self.seen = self.look().await;
                     } else {
                         self.seen = now;
@@ -90,21 +129,36 @@ impl Reloading {
     }
 
     /// Takes over what has changed, or says why not and changes nothing.
-    async fn read(&mut self, cause: Cause) {
+    async fn take_over(&mut self, cause: Cause) {
+        let (_, entries) = self.read(cause, None).await;
+        entries.into_iter().for_each(|entry| self.scribe.note(entry));
+    }
+
+    /// The same, with what is to be recorded of it.
+    async fn read(
+        &mut self,
+        cause: Cause,
+        by: Option<&Actor>,
+    ) -> (Result<(), NotTakenOver>, Vec<Entry<Personal>>) {
         let (file, reloader) = (Arc::clone(&self.file), Arc::clone(&self.reloader));
         // What this attempt never gets to is watched as it looks by now.
         let before = self.look().await;
         match spawn_blocking(move || read(&file, &reloader, cause)).await {
             Ok(Ok(mut done)) => {
                 let changes = std::mem::take(&mut done.changes);
-                recorded::record(&self.scribe, changes, &done.result);
+                let entries = recorded::entries(&self.scribe, by, changes, &done.result);
+                let result = done.result.as_ref().map(|_| ()).map_err(not_taken_over);
                 self.say(cause, done, before);
+                (result, entries)
             }
             Ok(Err(error)) => {
-                recorded::record_unread(&self.scribe);
                 tracing::error!("not reloaded: {error:#}");
+                (Err(NotTakenOver::Other(format!("{error:#}"))), recorded::unread(&self.scribe, by))
             }
-            Err(_panic) => tracing::error!("not reloaded: it broke; the line before says where"),
+            Err(_panic) => {
+                tracing::error!("not reloaded: it broke; the line before says where");
+                (Err(NotTakenOver::Other("it broke; the log says where".into())), Vec::new())
+            }
         }
     }
 
@@ -131,6 +185,15 @@ impl Reloading {
             }
             Err(error @ NotReloaded::NeedsRestart(_)) => tracing::error!("not reloaded: {error}"),
         }
+    }
+}
+
+fn not_taken_over(why: &NotReloaded) -> NotTakenOver {
+    match why {
+        NotReloaded::Invalid(diagnostics) => {
+            NotTakenOver::Mistakes(diagnostics.iter().map(ToString::to_string).collect())
+        }
+        NotReloaded::NeedsRestart(_) => NotTakenOver::Other(why.to_string()),
     }
 }
 

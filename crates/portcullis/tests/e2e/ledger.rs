@@ -8,3 +8,5 @@ mod restoring;
 mod root_key;
 mod sealed;
 mod webhook;
+
+pub(crate) use reading::Asked;

@@ -11,6 +11,7 @@
 )]
 
 mod acme;
+mod administration;
 mod attacks;
 mod commands;
 mod durability;

@@ -1,0 +1,75 @@
+//! `portcullis ban …` and `role …`: what administrators see and do of a node.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use portcullis_contract::config;
+
+use super::{ConfigFile, Format};
+
+/// What every list can be asked.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ListWanted {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// At most so many
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+    /// Begin after this one, which a longer list has named
+    #[arg(long, value_name = "KEY")]
+    pub(crate) after: Option<String>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// What every change is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChangeWanted {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// `portcullis ban …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BanCommand {
+    /// Shut an address out: all of its requests are answered 429, and its WebSockets end
+    ///
+    /// IPv6 addresses are shut out with their /64. The ban ends by itself, and with the process of the node. What
+    /// `ban.exempt` or `listen.trusted_proxies` names is never banned.
+    Add {
+        /// The address, such as 192.0.2.7 or 2001:db8::7
+        address: String,
+        /// For how long, such as 1h30m, at most 30d; by default what `ban.duration` says
+        #[arg(long = "for", value_name = "DURATION", value_parser = config::duration)]
+        duration: Option<Duration>,
+        #[command(flatten)]
+        wanted: ChangeWanted,
+    },
+    /// Show who is shut out, until when and why
+    List(ListWanted),
+    /// Let an address in again
+    Lift {
+        /// The address, or the prefix as `ban list` shows it
+        address: String,
+        #[command(flatten)]
+        wanted: ChangeWanted,
+    },
+}
+
+/// `portcullis role …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    /// Show the roles, as the configuration in force declares them
+    List(ListWanted),
+    /// Show what the holders of a role may do
+    Show {
+        /// The role
+        name: String,
+        #[command(flatten)]
+        wanted: ChangeWanted,
+    },
+}
