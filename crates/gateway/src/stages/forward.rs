@@ -41,8 +41,19 @@ pub(crate) const PERMISSIONS: HeaderName = HeaderName::from_static("x-portcullis
 pub(crate) struct Answer {
     pub(crate) response: Response<Arriving>,
     pub(crate) method: Method,
+    /// Who asked for it.
+    pub(crate) asked_by: AskedBy,
     /// The WebSocket that it opens.
     pub(crate) switch: Option<Box<Switch>>,
+}
+
+/// Whether anybody is known for whom an answer was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AskedBy {
+    /// Nobody: it is the same for all.
+    Anybody,
+    /// Somebody, to whom it may be peculiar.
+    Somebody,
 }
 
 /// What is sent, apart from the server's address.
@@ -70,6 +81,10 @@ pub(crate) async fn send(
     let pool = pool.ok_or_else(|| Refusal::internal("the application has no pool"))?;
     let repeatable = request.method.is_safe() && body.is_end_stream();
     let entered = websocket::enter(scope, client, &request, target, &permit).await?;
+    let asked_by = match permit.principal() {
+        Principal::Anonymous => AskedBy::Anybody,
+        _ => AskedBy::Somebody,
+    };
     let mut outbound = outbound(scope, request, client, target, &permit, story);
     outbound.measure(&body);
     let clock = &scope.gate.tellers.clock;
@@ -103,7 +118,7 @@ pub(crate) async fn send(
         }
         (None, _) => None,
     };
-    Ok(Answer { response, method: outbound.method, switch })
+    Ok(Answer { response, method: outbound.method, asked_by, switch })
 }
 
 /// A request that got no answer.

@@ -21,7 +21,7 @@ use crate::body::{Answering, Silent, Told};
 use crate::cookies;
 use crate::fields;
 use crate::stages::address::Scheme;
-use crate::stages::forward::Answer;
+use crate::stages::forward::{Answer, AskedBy};
 use crate::stages::limit::Limited;
 use crate::stages::route::{Elsewhere, Target};
 use crate::stages::{Known, Scope, Visitor};
@@ -107,7 +107,7 @@ pub(crate) fn fit(
     story: &mut Story,
 ) -> Reply {
     story.enter(Stage::Respond);
-    let Answer { response, method, switch } = answer;
+    let Answer { response, method, asked_by, switch } = answer;
     let (mut head, body) = response.into_parts();
     let form = scope.form.on(target.route.kind);
     let rules = Rules::of_route(target, visitor, https(scope, visitor, story));
@@ -120,6 +120,11 @@ pub(crate) fn fit(
         (ours.map(|bytes| Answering::Ours(Some(bytes))), UpstreamsOwn::Keep)
     } else {
         strip(&mut head.headers);
+        if asked_by == AskedBy::Somebody {
+            // RFC 9111 §3.5 keeps shared caches from what `Authorization` brought, and knows of no other credential.
+            let private = HeaderValue::from_static("private");
+            head.headers.entry(header::CACHE_CONTROL).or_insert(private);
+        }
         measure(&mut head, &method, &body);
         // With what the library kept of the upstream's connection goes the reason phrase, which may say anything.
         head.extensions.clear();

@@ -268,6 +268,20 @@ async fn an_upstream_sets_no_cookie_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_to_somebody_is_kept_by_no_cache_for_others() {
+    let gate = Peopled::start().await;
+    for (field, value) in good() {
+        for path in ["/in/page.css", "/open/page.css"] {
+            let answer = gate.get(path).header(field, &value).send().await;
+            assert_eq!(answer.header("cache-control"), Some("private"), "{path} {value}");
+        }
+        let said = gate.get("/headers?cache-control=public").header(field, &value).send().await;
+        assert_eq!(said.header("cache-control"), Some("public"), "what the application says is its own");
+    }
+    assert_eq!(gate.get("/open/page.css").send().await.header("cache-control"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_anybody_to_ask_keys_of_the_store_tokens_and_cookies_are_nobodys() {
     let gate = Peopled::without_people().await;
     for (field, value) in good() {
