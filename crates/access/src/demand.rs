@@ -40,7 +40,8 @@ pub enum Judgement {
 pub fn judge(principal: &Principal, demand: &Demand) -> Judgement {
     match (demand, principal) {
         (Demand::Public, _) => Judgement::Allowed,
-        (_, Principal::Anonymous) => Judgement::Unauthenticated,
+        // A certificate is asked for besides, and is neither a log-in nor a key.
+        (_, Principal::Anonymous | Principal::Certificate(_)) => Judgement::Unauthenticated,
         (Demand::AnyKey, Principal::ApiKey(_)) | (Demand::LogIn, _) => Judgement::Allowed,
         (Demand::AnyKey, Principal::User(_)) => Judgement::Forbidden { missing: "an API key".into() },
         (Demand::Permissions(wanted), Principal::ApiKey(ApiKeyPrincipal { permissions, .. }))
@@ -79,7 +80,7 @@ fn judge_roles(held: &[RoleName], wanted: &[RoleName]) -> Judgement {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use portcullis_model::{KeyName, SessionId, Shown, UserId, UserName};
+    use portcullis_model::{CertificatePrincipal, KeyName, SessionId, Shown, UserId, UserName};
 
     use super::*;
 
@@ -135,7 +136,9 @@ mod tests {
 
     #[test]
     fn an_anonymous_caller_may_do_only_what_is_public() {
+        let certificate = Principal::Certificate(CertificatePrincipal { subject: "CN=admin".into() });
         check(&Principal::Anonymous, &Demand::Public, "allowed");
+        check(&certificate, &Demand::Public, "allowed");
         let demands = [
             Demand::AnyKey,
             Demand::LogIn,
@@ -146,6 +149,7 @@ mod tests {
         ];
         for demand in demands {
             check(&Principal::Anonymous, &demand, "unauthenticated");
+            check(&certificate, &demand, "unauthenticated");
         }
     }
 

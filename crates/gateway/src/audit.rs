@@ -26,7 +26,7 @@ pub(crate) fn entry(id: RequestId, event: &mut RequestEvent, told: Told) -> Entr
     entry.request = (kind != Kind::SecurityEvent).then(|| facts(event, told));
     entry.personal = Personal {
         principal: event.principal.take(),
-        session: None,
+        session: event.session.map(|session| session.to_string().into()),
         client: Some(event.client),
         host: event.host.take(),
         path: Some(take(&mut event.path)).filter(|path| !path.is_empty()),
@@ -137,6 +137,7 @@ mod tests {
             application: ApplicationName::parse("shop").ok(),
             route: RouteName::parse("people").ok(),
             principal: None,
+            session: None,
             status: Some(200),
             outcome: Ended::Answered,
             blame: None,

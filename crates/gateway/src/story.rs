@@ -21,7 +21,7 @@ use portcullis_contract::snapshot::{AuditMode, Route};
 use portcullis_model::audit::{Entry, Personal, Told};
 use portcullis_model::event::{EVENT_VERSION, misleads};
 use portcullis_model::{
-    ApplicationName, Blame, Decision, Monotonic, Outcome, RequestEvent, RequestId, Stage, Verdict,
+    ApplicationName, Blame, Decision, Monotonic, Outcome, Principal, RequestEvent, RequestId, Stage, Verdict,
     WebsocketEnd,
 };
 
@@ -85,6 +85,7 @@ impl Story {
             application: None,
             route: None,
             principal: None,
+            session: None,
             status: None,
             // What is true until something better is known: nobody has been answered.
             outcome: Outcome::ClientGone,
@@ -213,8 +214,12 @@ impl Story {
     }
 
     /// Who asks.
-    pub(crate) fn saw_principal(&mut self, owner: &str) {
-        self.event.principal = Some(bounded(owner, 128));
+    pub(crate) fn saw_principal(&mut self, principal: &Principal) {
+        self.event.principal = principal.owner().map(|owner| bounded(owner, 128));
+        self.event.session = match principal {
+            Principal::User(user) => Some(user.session),
+            _ => None,
+        };
     }
 
     /// How long the upstream thought, in microseconds.

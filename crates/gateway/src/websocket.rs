@@ -142,7 +142,8 @@ pub(crate) async fn enter(
     let (key, session) = match permit.principal() {
         Principal::ApiKey(key) => (key.ends, None),
         Principal::User(user) => (None, Some(user.ends)),
-        Principal::Anonymous => (None, None),
+        // A certificate ends by its own time.
+        Principal::Certificate(_) | Principal::Anonymous => (None, None),
     };
     let certificate = certificate.map(|one| one.not_after);
     let left = |at: Timestamp| Duration::try_from(at.duration_since(wall)).unwrap_or_default();

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplicationName, Blame, RequestId, RouteName, Stage};
+use crate::{ApplicationName, Blame, RequestId, RouteName, SessionId, Stage};
 
 /// The version of the event's wire form.
 pub const EVENT_VERSION: u32 = 1;
@@ -108,6 +108,9 @@ pub struct RequestEvent {
     /// Who asked; absent for an anonymous request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<Box<str>>,
+    /// The session by which they were known, by its public id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// The status that the client was sent; absent when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,

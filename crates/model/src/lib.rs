@@ -18,6 +18,6 @@ pub use name::{ApplicationName, KeyName, NameError, RequestId, RoleName, RouteNa
 pub use permission::{Permission, PermissionError, Permissions};
 pub use person::{ApiKeyId, SessionId, UserId, UserName, UserNameError};
 pub use prefix::Prefix;
-pub use principal::{ApiKeyPrincipal, Principal, Shown, StoredKey, UserPrincipal};
+pub use principal::{ApiKeyPrincipal, CertificatePrincipal, Principal, Shown, StoredKey, UserPrincipal};
 pub use stage::{Blame, Stage};
 pub use time::Monotonic;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{ApiKeyId, KeyName, Permissions, RoleName, SessionId, UserId, UserName};
 
-/// Who a request is made by. Client certificates join with their issue.
+/// Who a request is made by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// No credential was presented.
@@ -13,6 +13,8 @@ pub enum Principal {
     ApiKey(ApiKeyPrincipal),
     /// Somebody who logged in.
     User(UserPrincipal),
+    /// The bearer of a client certificate, on a route that asks for that and for nothing else.
+    Certificate(CertificatePrincipal),
 }
 
 /// What a verified API key says of its bearer.
@@ -62,6 +64,14 @@ pub struct UserPrincipal {
     pub ends: Timestamp,
 }
 
+/// What a client certificate says of its bearer, whom its authority vouches for. It has no roles: what its bearer may do
+/// is what the routes that ask for it let them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificatePrincipal {
+    /// Its subject, such as `CN=client.example.com, O=Example`: no user has such a name.
+    pub subject: Box<str>,
+}
+
 /// What a client shows to be known by a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
@@ -78,22 +88,23 @@ impl Principal {
             Self::Anonymous => None,
             Self::ApiKey(key) => Some(&key.owner),
             Self::User(user) => Some(user.name.as_str()),
+            Self::Certificate(certificate) => Some(&certificate.subject),
         }
     }
 
     /// Their roles; none for an anonymous request.
     pub fn roles(&self) -> &[RoleName] {
         match self {
-            Self::Anonymous => &[],
+            Self::Anonymous | Self::Certificate(_) => &[],
             Self::ApiKey(key) => &key.roles,
             Self::User(user) => &user.roles,
         }
     }
 
-    /// What they may do; `None` for an anonymous request.
+    /// What they may do; `None` for those of whom that is not said.
     pub fn permissions(&self) -> Option<&Permissions> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Certificate(_) => None,
             Self::ApiKey(key) => Some(&key.permissions),
             Self::User(user) => Some(&user.permissions),
         }
@@ -101,6 +112,6 @@ impl Principal {
 
     /// Whether a browser adds what they showed by itself, to requests of anybody's page.
     pub fn is_added_by_browsers(&self) -> bool {
-        matches!(self, Self::User(UserPrincipal { shown: Shown::Cookie, .. }))
+        matches!(self, Self::User(UserPrincipal { shown: Shown::Cookie, .. }) | Self::Certificate(_))
     }
 }

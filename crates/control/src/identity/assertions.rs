@@ -63,7 +63,7 @@ impl People {
                 Some(stored) => Whose::Stored(stored.id),
                 None => Whose::Declared(key.key.clone()),
             },
-            Principal::Anonymous => return None,
+            Principal::Certificate(_) | Principal::Anonymous => return None,
         };
         let place = (whose, to.clone());
         let fits = |known: &Assertion| (known.is_good(now) && known.of == *who).then(|| known.value.clone());
@@ -81,7 +81,7 @@ impl People {
         let (ring, profile) = signing.signer(TokenUse::Assertion, to.as_str());
         let (user_id, session) = match who {
             Principal::User(user) => (user.user_id.clone(), Some(user.session.to_string().into())),
-            Principal::ApiKey(_) | Principal::Anonymous => (None, None),
+            Principal::ApiKey(_) | Principal::Certificate(_) | Principal::Anonymous => (None, None),
         };
         let claims = Claims {
             subject: who.owner()?.into(),

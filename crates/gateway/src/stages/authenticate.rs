@@ -21,14 +21,14 @@ use portcullis_access::origin::WebScheme;
 use portcullis_contract::identity::Place;
 use portcullis_contract::ports::{Credential, CredentialKind, Identity, Judged, NotKnown};
 use portcullis_contract::snapshot::{Mode, Serves};
-use portcullis_model::{Principal, Shown, Stage};
+use portcullis_model::{CertificatePrincipal, Principal, Shown, Stage};
 use tokio::time::timeout;
 
 use crate::cookies::Session;
 use crate::refusal::Refusal;
-use crate::stages::Scope;
 use crate::stages::normalize::Request;
 use crate::stages::route::Target;
+use crate::stages::{Scope, authorize};
 use crate::story::Story;
 use presented::{Key, Presented, ambiguous, carriers, presented};
 
@@ -80,7 +80,7 @@ impl Who {
 struct Judge<'a> {
     scope: Scope<'a>,
     target: &'a Target,
-    host: &'a str,
+    request: &'a Request,
     now: Timestamp,
 }
 
@@ -149,13 +149,11 @@ pub(crate) async fn identify(
     };
     match judged {
         Ok(Some((principal, mut carried_by))) => {
-            if let Some(owner) = principal.owner() {
-                story.saw_principal(owner);
-            }
+            story.saw_principal(&principal);
             carried_by.extend(ours);
             Ok(Identified { principal, carried_by })
         }
-        Ok(None) => Ok(Identified { carried_by: ours, ..Identified::nobody() }),
+        Ok(None) => Ok(Identified { principal: judge.bearer_of_certificate(story), carried_by: ours }),
         Err(refusal) if target.application.modes.auth == Mode::Observe => {
             story.would_refuse(refusal.private);
             let carried_by = carriers(headers, key_header, |text| judge.knows(text));
@@ -176,7 +174,7 @@ pub(crate) async fn again(
     let is_kept = match who {
         Principal::User(_) => true,
         Principal::ApiKey(key) => key.stored.is_some(),
-        Principal::Anonymous => false,
+        Principal::Certificate(_) | Principal::Anonymous => false,
     };
     if !is_kept {
         return Ok(());
@@ -196,7 +194,7 @@ pub(crate) async fn again(
 
 impl<'a> Judge<'a> {
     fn new(scope: Scope<'a>, request: &'a Request, target: &'a Target) -> Self {
-        Self { scope, target, host: &request.host, now: scope.gate.tellers.clock.wall() }
+        Self { scope, target, request, now: scope.gate.tellers.clock.wall() }
     }
 
     /// The scheme over which sessions are shown: always the portal's, whose name of a cookie is then the only one.
@@ -207,7 +205,7 @@ impl<'a> Judge<'a> {
 
     /// Whose origin was asked: where alone a cookie is good.
     fn place(&self) -> Option<Place> {
-        self.scope.live.snapshot.place_of(self.host)
+        self.scope.live.snapshot.place_of(&self.request.host)
     }
 
     /// Whoever knows sessions, tokens and the store's keys.
@@ -276,6 +274,20 @@ impl<'a> Judge<'a> {
             None => None,
         };
         Ok(known.map(|who| (who, Vec::new())))
+    }
+
+    /// Who it is by a client certificate, where the route asks for that alone. Where it asks for more, a certificate is
+    /// only a part of it, and `authorize` sees to that.
+    fn bearer_of_certificate(&self, story: &mut Story) -> Who {
+        let is_alone = self.target.route.demand == Demand::Public;
+        match authorize::certificate(self.scope, self.request, self.target) {
+            Ok(Some(subject)) if is_alone => {
+                let principal = Principal::Certificate(CertificatePrincipal { subject: subject.into() });
+                story.saw_principal(&principal);
+                Who::Own(principal)
+            }
+            _ => Who::Own(Principal::Anonymous),
+        }
     }
 
     /// Who has a session. A cookie that is not good is none.
@@ -351,6 +363,7 @@ fn tell(who: &Principal, story: &mut Story) {
             Shown::Cookie => "the cookie of a session",
             Shown::Token => "an access token",
         }),
+        Principal::Certificate(_) => story.pass("a client certificate"),
         Principal::Anonymous => story.pass("nobody"),
     }
 }

@@ -117,7 +117,7 @@ fn wanted(client: &Client, request: &Request, target: &Target, principal: &Princ
 
 /// The subject of the client's certificate where the route asks for one, or why it is not good. That the client has its
 /// key was verified in the handshake; whether the route's authority vouches for it is asked for every request.
-fn certificate<'r>(
+pub(crate) fn certificate<'r>(
     scope: Scope<'_>,
     request: &'r Request,
     target: &Target,

@@ -277,9 +277,10 @@ pub(crate) fn tell_who(
     principal: &Principal,
     story: &mut Story,
 ) {
-    let (Some(owner), Some(permissions)) = (principal.owner(), principal.permissions()) else { return };
-    let roles: Vec<&str> = principal.roles().iter().map(|role| role.as_str()).collect();
+    let Some(owner) = principal.owner() else { return };
     put(headers, USER, owner.as_bytes());
+    let Some(permissions) = principal.permissions() else { return };
+    let roles: Vec<&str> = principal.roles().iter().map(|role| role.as_str()).collect();
     put(headers, ROLES, roles.join(","));
     put(headers, PERMISSIONS, permissions.to_string());
     let Some(identity) = scope.identity() else { return };

@@ -73,7 +73,9 @@ fn subject(limit: &RouteLimit, client: &Client, target: &Target, principal: &Pri
     part(limit.name.as_bytes());
     match (limit.by, principal) {
         (LimitBy::ApiKey, Principal::ApiKey(key)) => part(key.key.as_str().as_bytes()),
-        (LimitBy::ApiKey, Principal::User(_) | Principal::Anonymous) => return None,
+        (LimitBy::ApiKey, Principal::User(_) | Principal::Certificate(_) | Principal::Anonymous) => {
+            return None;
+        }
         (LimitBy::Address | LimitBy::AddressAndRoute, _) if client.standing == Standing::Exempt => {
             return None;
         }

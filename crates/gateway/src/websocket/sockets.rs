@@ -38,7 +38,7 @@ impl Holder {
         let (session, account, key) = match &self.principal {
             Principal::User(user) => (Some(user.session), Some(user.id), None),
             Principal::ApiKey(key) => (None, key.stored.map(|key| key.owner), key.stored.map(|key| key.id)),
-            Principal::Anonymous => (None, None, None),
+            Principal::Certificate(_) | Principal::Anonymous => (None, None, None),
         };
         match gone {
             Gone::Session(id) => (session == Some(*id)).then_some(Told::SessionOver),
@@ -204,7 +204,7 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timest
     }
     let principal = match &holder.principal {
         // Whoever keeps them says when they are no longer what they were.
-        Principal::Anonymous | Principal::User(_) => holder.principal.clone(),
+        Principal::Anonymous | Principal::User(_) | Principal::Certificate(_) => holder.principal.clone(),
         Principal::ApiKey(key) if key.stored.is_some() => holder.principal.clone(),
         Principal::ApiKey(key) => {
             // Names are given anew; what a key is, is its hash.

@@ -31,14 +31,14 @@ pub(crate) fn snapshot(upstream: &Upstream, sockets: &WebsocketUpstream, more: &
     compile(&text, "test.toml", &Nothing, Timestamp::MIN).unwrap_or_else(|told| panic!("{told:?}\n{text}"))
 }
 
-/// Two applications, `shop` and `other`, and a portal, each at its host below `localhost`.
-pub(crate) fn with_portal(upstream: &Upstream, sockets: &WebsocketUpstream) -> Snapshot {
+/// The applications `shop`, `other` and `live`, each at its host below `localhost`, and a portal.
+pub(crate) fn with_portal(upstream: &Upstream, sockets: &WebsocketUpstream, portal: &str) -> Snapshot {
     let mut text = "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\n\
                     [ban]\nexempt = [\"127.0.0.1/32\"]\n[flood]\nmode = \"off\"\n\
-                    [portal]\norigin = \"http://login.localhost\"\n\
                     [access]\npermissions = [\"read:tasks\", \"write:tasks\"]\n\
                     [access.roles]\nuser = [\"read:tasks\"]\n"
-        .to_owned();
+        .to_owned()
+        + &format!("[portal]\norigin = \"{portal}\"\n");
     let (server, socket) = (upstream.url(), sockets.url());
     for (name, server) in [("shop", server.trim_end_matches('/')), ("other", &server), ("live", &socket)] {
         let server = server.trim_end_matches('/');

@@ -65,6 +65,9 @@ async fn a_websocket_ends_with_its_session_its_account_or_its_key_and_no_other_d
         let events = gate.world.events(2).await;
         let ended = events.iter().find(|event| event["route"] == "in").unwrap();
         assert_eq!((ended["outcome"].as_str(), ended["principal"].as_str()), (Some("refused"), Some("ann")));
+        let session =
+            (!matches!(fields, [("authorization", value)] if *value == key)).then(|| SESSION.to_string());
+        assert_eq!(ended["session"].as_str(), session.as_deref());
     }
 }
 

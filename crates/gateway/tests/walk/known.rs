@@ -292,3 +292,39 @@ async fn without_anybody_to_ask_keys_of_the_store_tokens_and_cookies_are_nobodys
     assert_eq!(seen.status, 200);
     check_anonymous(&gate.world.upstream.last_request("/open/echo").unwrap());
 }
+
+/// An application at the portal's own origin: there is one cookie for both, and tokens are the application's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_an_application_has_the_portals_origin_its_cookie_is_the_portals() {
+    let gate = Peopled::with_portal_at("http://shop.localhost").await;
+    let (own, shared) = ("o".repeat(43), "s".repeat(43));
+    gate.known.is(&place("shop"), CredentialKind::Cookie, &own, Ok(ann(Shown::Cookie)));
+    gate.known.is(&Place::Portal, CredentialKind::Cookie, &shared, Ok(ann(Shown::Cookie)));
+    for (field, value, status) in [
+        ("cookie", cookie(&shared), 200),
+        ("cookie", cookie(&own), 401),
+        ("authorization", format!("Bearer {TOKEN}"), 200),
+        ("x-api-key", KEY.to_owned(), 200),
+    ] {
+        let answer = gate.get("/in/echo").header(field, &value).send().await;
+        assert_eq!(answer.status, status, "{value}");
+    }
+    // What is ours is the portal's there too.
+    let account = gate.get("/.portcullis/account").header("cookie", &cookie(&shared)).send().await;
+    assert_eq!(account.status, 201);
+    let kept = gate.kept.one();
+    assert_eq!(
+        (kept.place, &*kept.origin, kept.who.owner()),
+        (Place::Portal, "http://shop.localhost", Some("ann"))
+    );
+}
+
+/// Something before the gate ends TLS and does not say so: what is decided by the cookie's name is decided by the portal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_portal_has_https_only_the_cookie_that_is_bound_to_its_host_counts() {
+    let gate = Peopled::with_portal_at("https://login.example.com").await;
+    for (name, status) in [("__Host-portcullis", 200), ("portcullis", 401), ("__host-portcullis", 401)] {
+        let answer = gate.get("/in/echo").header("cookie", &format!("{name}={SECRET}")).send().await;
+        assert_eq!(answer.status, status, "{name}");
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) struct Kept(Mutex<Vec<LocalRequest>>);
 impl Kept {
     /// The one request that it was asked since the last time.
     #[track_caller]
-    fn one(&self) -> LocalRequest {
+    pub(crate) fn one(&self) -> LocalRequest {
         let mut asked = self.0.lock().unwrap();
         assert_eq!(asked.len(), 1, "{asked:?}");
         asked.remove(0)

@@ -143,7 +143,12 @@ pub(crate) fn key_of_ann() -> Arc<Principal> {
 impl Peopled {
     /// A gate to which Ann is known at the shop: by a cookie, a token and a key.
     pub(crate) async fn start() -> Self {
-        let peopled = Self::without_people().await;
+        Self::with_portal_at("http://login.localhost").await
+    }
+
+    /// The same with a portal at this origin.
+    pub(crate) async fn with_portal_at(origin: &str) -> Self {
+        let peopled = Self::knowing_nobody(origin).await;
         let (identity, local) = (Arc::<Known>::clone(&peopled.known), Arc::<Kept>::clone(&peopled.kept));
         peopled.world.gate.know(People { identity, local });
         let shop = place("shop");
@@ -159,8 +164,12 @@ impl Peopled {
 
     /// The same configuration in a gate that has nobody to ask.
     pub(crate) async fn without_people() -> Self {
+        Self::knowing_nobody("http://login.localhost").await
+    }
+
+    async fn knowing_nobody(origin: &str) -> Self {
         let (upstream, sockets) = (Upstream::start().await, WebsocketUpstream::start().await);
-        let snapshot = configured::with_portal(&upstream, &sockets);
+        let snapshot = configured::with_portal(&upstream, &sockets, origin);
         let world = World::with(snapshot, upstream).await;
         let (known, kept) = (Arc::default(), Arc::default());
         Self { world, sockets, known, kept, client: Client::without_pool() }

@@ -250,8 +250,8 @@ mod tests {
     use jiff::Timestamp;
     use portcullis_model::event::EVENT_VERSION;
     use portcullis_model::{
-        ApplicationName, Blame, Decision, Outcome, RequestEvent, RequestId, RouteName, Stage, Verdict,
-        WebsocketEnd,
+        ApplicationName, Blame, Decision, Outcome, RequestEvent, RequestId, RouteName, SessionId, Stage,
+        Verdict, WebsocketEnd,
     };
     use proptest::prelude::*;
 
@@ -282,6 +282,7 @@ mod tests {
             application: some.then(|| ApplicationName::parse("shop").unwrap()),
             route: some.then(|| RouteName::parse("all").unwrap()),
             principal: when(text),
+            session: some.then_some(SessionId([7; 16])),
             status: some.then_some(404),
             outcome: Outcome::ClientGone,
             blame: some.then_some(Blame::Client),

@@ -71,6 +71,30 @@ async fn the_event_names_the_certificate_and_who_has_none_is_told_little() {
     assert!(!bare.text().contains("certificate"), "{}", bare.text());
 }
 
+#[tokio::test]
+async fn the_bearer_of_a_certificate_is_known_by_its_subject_where_it_is_asked_for() {
+    let World { secure, partner, .. } = world().await;
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let client = secure.client_with(&partner, speaks);
+        let asked =
+            client.get(secure.url("shop.test", "/partners/who")).header("x-portcullis-user", "CN=admin");
+        assert_eq!(asked.send().await.status, 200);
+        let seen = secure.upstream.last_request("/partners/who").unwrap();
+        let subject = seen.header("x-portcullis-user").unwrap().to_owned();
+        assert!(subject.starts_with("CN=") && subject != "CN=admin", "{subject}");
+        assert_eq!(
+            (seen.header("x-portcullis-roles"), seen.header("x-portcullis-permissions")),
+            (None, None)
+        );
+        let event = |event: &serde_json::Value| event["path"] == "/partners/who";
+        let event = secure.gate.wait_for_event(event, DEADLINE).await;
+        assert_eq!(event["principal"], subject);
+        // Elsewhere it says nothing: nobody there has chosen whom to believe.
+        assert_eq!(client.get(secure.url("shop.test", "/echo")).send().await.status, 200);
+        assert_eq!(secure.upstream.last_request("/echo").unwrap().header("x-portcullis-user"), None);
+    }
+}
+
 /// A connection outlives reloads; what its certificate was worth does not.
 #[tokio::test]
 async fn an_authority_that_was_replaced_vouches_for_nobody_who_is_still_connected() {
