@@ -18,15 +18,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use portcullis_contract::Snapshot;
+use portcullis_contract::identity::PeopleStore;
 use portcullis_contract::ports::{Clock, Entropy, RootKeys};
 use portcullis_contract::snapshot::{SecretSource, Store, Webhook};
 use portcullis_ledger::VerifierKey;
-use portcullis_protect::RootKey;
+use portcullis_protect::{DataKey, Purpose, RootKey};
 use portcullis_store::audit::{self, DatabaseKeys, KeyRing, Recorder};
 use portcullis_store::journal::Repaired;
-use portcullis_store::sql::{self, Database};
+use portcullis_store::sql::{self, Database, Owner};
 use portcullis_store::{Folder, Journal, Opened, Settings};
 use tokio::runtime::Handle;
+use zeroize::Zeroizing;
 
 use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_secret, remove_unfinished};
 use administration::Access;
@@ -44,6 +46,8 @@ pub(crate) const FOLDER: &str = "ledger";
 pub(crate) const PUBLIC_KEY: &str = "public-key";
 /// The socket of the process that writes the ledger, below the state directory.
 pub(crate) const SOCKET: &str = "admin.sock";
+/// The owner of the key that seals what is kept of people.
+const PEOPLE: &str = "people";
 /// The SQLite database, below the state directory.
 const DATABASE: &str = "portcullis.db";
 /// How long the end waits for room for entries that were taken.
@@ -55,6 +59,7 @@ pub(crate) struct Ledger {
     shipping: Shipping,
     posting: Option<Posting>,
     database: Database,
+    root: Arc<dyn RootKeys>,
     access: Access,
     scribe: Scribe,
     kept: Duration,
@@ -165,7 +170,29 @@ impl Ledger {
         let posting = plan.webhook.as_ref().map(post).transpose().context("checkpoints cannot be posted")?;
         let scribe = Scribe::new(recorder.handle(), Arc::clone(clock), Arc::clone(entropy), runtime.clone());
         let access = Access { journal, origin: origin.into(), ring };
-        Ok(Self { recorder, shipping, posting, database, access, scribe, kept: plan.anonymous_kept })
+        Ok(Self { recorder, shipping, posting, database, root, access, scribe, kept: plan.anonymous_kept })
+    }
+
+    /// The store of people in the node's database, sealed by a key of its own under the root key.
+    pub(crate) async fn people_store(
+        &self,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> anyhow::Result<PeopleStore> {
+        let (keys, owner) = (self.database.data_keys(), Owner::Store(PEOPLE));
+        let wrapped = match keys.of_owner(owner).await? {
+            Some(kept) => kept,
+            None => {
+                let (mut id, mut bytes) = ([0; 16], Zeroizing::new([0; 32]));
+                entropy.fill(&mut id);
+                entropy.fill(bytes.as_mut_slice());
+                let made = self.root.wrap(&DataKey::generate(id, bytes, Purpose::Store))?;
+                // Of two nodes that begin at once both get the same.
+                keys.keep(owner, &made, clock.wall()).await?
+            }
+        };
+        let key = self.root.unwrap(&wrapped).context("the key that seals what is kept of people")?;
+        Ok(self.database.people(key, Arc::clone(clock), Arc::clone(entropy)))
     }
 
     /// For those who record.

@@ -16,6 +16,7 @@ mod doctor;
 mod init;
 mod ledger;
 mod log;
+mod people;
 mod run;
 mod shown;
 

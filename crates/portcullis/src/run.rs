@@ -30,6 +30,7 @@ use crate::adapter::{
 };
 use crate::cli::ConfigFile;
 use crate::ledger::{Ledger, NodeWatch, Opener, Plan, SOCKET};
+use crate::people::Peopled;
 use crate::{Exit, log};
 use reloading::Reloading;
 
@@ -120,6 +121,7 @@ pub(crate) struct Node {
     server: Server,
     reloading: Reloading,
     certificates: CertificateKeeper,
+    peopled: Option<Peopled>,
     stopping: watch::Sender<bool>,
     signals: Signals,
 }
@@ -161,13 +163,7 @@ impl Node {
         let audit = Arc::new(ledger.audit());
         let ports = Ports { clock, entropy, events: Arc::<EventLog>::clone(&events), audit };
         let gate = Arc::new(Gate::new(Arc::clone(&snapshot), ports.clone(), Box::new(NoWatch))?);
-        let (mut server, plain) = bind(&gate, &snapshot).await?;
-        if let Some(forward_auth) = &snapshot.forward_auth {
-            let bound = server.bind_forward_auth(forward_auth.address).await;
-            let bound =
-                bound.map_err(|error| cannot_listen("forward_auth.address", forward_auth.address, &error))?;
-            events.announce("forward_auth", bound);
-        }
+        let (server, others) = bind(&gate, &snapshot).await?;
         let (stopping, stopped) = watch::channel(false);
         if let Some(ops) = &snapshot.ops {
             let watch = NodeWatch { gate: Arc::clone(&gate), ledger: ledger.watch() };
@@ -176,6 +172,7 @@ impl Node {
         }
         let reloader = Reloader::new(Arc::<Gate>::clone(&gate), text, Arc::clone(&snapshot));
         let in_force = reloader.in_force();
+        let peopled = Peopled::begin(&ledger, &ports, &gate, in_force.clone()).await?;
         let (reloading, reload) = Reloading::new(file, reloader, watched, ledger.scribe());
         let api = ApiPorts {
             clock: Arc::clone(&ports.clock),
@@ -188,13 +185,13 @@ impl Node {
         };
         begin_admin(&snapshot.state_directory.join(SOCKET), api, stopped.clone());
         begin_retention(&ledger, stopped);
-        if let Some(plain) = plain {
-            events.announce("plain", plain);
+        for (name, address) in others {
+            events.announce(name, address);
         }
         let certificates = CertificateKeeper::begin(acme_ports(ports, &gate, &snapshot), in_force).await;
         events.announce("public", server.local_addr()?);
         remark_certificates(&snapshot, Timestamp::now());
-        Ok(Self { events, ledger, server, reloading, certificates, stopping, signals })
+        Ok(Self { events, ledger, server, reloading, certificates, peopled, stopping, signals })
     }
 
     /// The public address that was bound.
@@ -204,7 +201,7 @@ impl Node {
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> anyhow::Result<Exit> {
-        let Self { events, ledger, server, reloading, certificates, stopping, signals } = self;
+        let Self { events, ledger, server, reloading, certificates, peopled, stopping, signals } = self;
         let Signals { hangup, mut terminate, mut interrupt } = signals;
         let reloading = tokio::spawn(reloading.for_ever(hangup));
         let keeping = tokio::spawn(certificates.run());
@@ -227,6 +224,9 @@ impl Node {
         if stopped == Stopped::CutOff {
             tracing::warn!("some requests did not finish in time");
         }
+        if let Some(peopled) = peopled {
+            peopled.end().await;
+        }
         let runtime = Handle::current();
         spawn_blocking(move || ledger.end(&runtime)).await?;
         tracing::info!("stopped");
@@ -246,19 +246,26 @@ async fn open_ledger(
     spawn_blocking(move || Ledger::open(&plan, Opener::Node, &clock, &entropy, &runtime)).await?
 }
 
-/// Binds the public listener, and the one without TLS where there is one.
-async fn bind(gate: &Arc<Gate>, snapshot: &Snapshot) -> anyhow::Result<(Server, Option<SocketAddr>)> {
+/// Binds the public listener, and those beside it that are wanted, by name.
+async fn bind(
+    gate: &Arc<Gate>,
+    snapshot: &Snapshot,
+) -> anyhow::Result<(Server, Vec<(&'static str, SocketAddr)>)> {
     let address = snapshot.listen.address;
     let bound = Server::bind(Arc::clone(gate), address).await;
     let mut server = bound.map_err(|error| cannot_listen("listen.address", address, &error))?;
-    let plain = match snapshot.listen.plain_address {
-        None => None,
-        Some(address) => {
-            let bound = server.bind_plain(address).await;
-            Some(bound.map_err(|error| cannot_listen("listen.plain_address", address, &error))?)
-        }
-    };
-    Ok((server, plain))
+    let mut others = Vec::new();
+    if let Some(address) = snapshot.listen.plain_address {
+        let bound = server.bind_plain(address).await;
+        others
+            .push(("plain", bound.map_err(|error| cannot_listen("listen.plain_address", address, &error))?));
+    }
+    if let Some(asked) = &snapshot.forward_auth {
+        let bound = server.bind_forward_auth(asked.address).await;
+        let bound = bound.map_err(|error| cannot_listen("forward_auth.address", asked.address, &error))?;
+        others.push(("forward_auth", bound));
+    }
+    Ok((server, others))
 }
 
 /// Begins to serve probes and metrics, and says where.

@@ -21,6 +21,7 @@ mod forward_auth;
 mod gate;
 mod guard;
 mod http2;
+mod identity;
 mod ledger;
 mod operations;
 mod proxy;

@@ -1,0 +1,7 @@
+//! People and programs log in: the portal, sessions, tokens, and what ends them, through the whole gate.
+
+mod crash;
+mod sessions;
+mod tokens;
+pub(crate) mod visitor;
+pub(crate) mod world;
