@@ -2,6 +2,7 @@
 
 mod crash;
 mod sessions;
+mod stages;
 mod tokens;
 pub(crate) mod visitor;
 pub(crate) mod world;
