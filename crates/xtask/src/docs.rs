@@ -10,6 +10,8 @@ pub const REQUIREMENTS: &str = "docs/requirements.md";
 
 /// Where each class of known attack names the test that covers it.
 pub const KNOWN_ATTACKS: &str = "docs/known-attacks.md";
+/// What is done of the ASVS.
+pub const ASVS: &str = "docs/asvs.md";
 
 /// Every requirement: its letters, and how many are numbered from 01.
 const IDS: &[(&str, usize)] = &[
@@ -103,20 +105,20 @@ pub fn requirements(text: &str, tests: &[TestName]) -> Vec<String> {
     findings
 }
 
-/// Checks the table of known attacks: each row names an existing test, or says `not yet` in a cell of its own.
-pub fn known_attacks(text: &str, tests: &[TestName]) -> Vec<String> {
+/// Checks a page of tables: each row names an existing test, or says `not yet` or `open` in a cell of its own.
+pub fn names_tests(page: &str, text: &str, tests: &[TestName]) -> Vec<String> {
     let mut findings = Vec::new();
     for (line, cells) in rows(text).into_iter().filter(|(_, cells)| !is_rule(cells)) {
         let named: Vec<_> =
             cells.iter().flat_map(|cell| backticked(cell)).filter(|name| is_ours(name)).collect();
         for name in named.iter().filter(|name| !exists(name, tests)) {
-            findings.push(format!("{KNOWN_ATTACKS}:{line}: `{name}` is no test here"));
+            findings.push(format!("{page}:{line}: `{name}` is no test here"));
         }
-        let is_open = cells.iter().any(|cell| cell == "not yet");
+        let is_open = cells.iter().any(|cell| cell == "not yet" || cell == "open");
         let is_title = text.lines().nth(line).is_some_and(|next| is_rule(&split(next)));
         if named.is_empty() && !is_open && !is_title {
             findings.push(format!(
-                "{KNOWN_ATTACKS}:{line}: names no test; name one, or write `not yet` in a cell"
+                "{page}:{line}: names no test; name one, or write `not yet` or `open` in a cell"
             ));
         }
     }
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn an_attack_names_its_test_or_says_not_yet() {
         let head = "| class | test |\n| --- | --- |\n";
-        let check = |row: &str| known_attacks(&format!("{head}{row}\n"), &known()).len();
+        let check = |row: &str| names_tests(KNOWN_ATTACKS, &format!("{head}{row}\n"), &known()).len();
         assert_eq!(check("| smuggling (`Content-Length` twice) | `portcullis::it_walks` |"), 0);
         assert_eq!(check("| smuggling | not yet |"), 0);
         assert_eq!(check("| smuggling | `portcullis::gone` |"), 1);

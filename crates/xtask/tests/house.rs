@@ -104,7 +104,13 @@ fn every_requirement_tells_its_state_and_names_real_tests() -> Result<()> {
 fn every_known_attack_names_a_real_test() -> Result<()> {
     // Not every state of the project has the page.
     let text = text_of(docs::KNOWN_ATTACKS)?.unwrap_or_default();
-    none(docs::known_attacks(text, &docs::tests(all()?)))
+    none(docs::names_tests(docs::KNOWN_ATTACKS, text, &docs::tests(all()?)))
+}
+
+#[test]
+fn every_row_of_the_asvs_names_a_real_test() -> Result<()> {
+    let text = text_of(docs::ASVS)?.context("`docs/asvs.md` is missing")?;
+    none(docs::names_tests(docs::ASVS, text, &docs::tests(all()?)))
 }
 
 #[test]
