@@ -77,12 +77,13 @@ pub(super) async fn take(
     Ok(taken.filter(|(_, ends_at)| micros(now) < *ends_at).map(drop))
 }
 
-/// Removes codes that are over, at most `count`.
-pub(super) async fn purge(turn: &mut Turn<'_>, now: Timestamp, count: u16) -> Result<(), DatabaseError> {
-    on!(turn, connection => {
-        sqlx::query(PURGE).bind(micros(now)).bind(i64::from(count)).execute(connection).await?;
+/// Removes codes that are over, at most `count`; how many there were.
+pub(super) async fn purge(turn: &mut Turn<'_>, now: Timestamp, count: u16) -> Result<u16, DatabaseError> {
+    let purged = on!(turn, connection => {
+        let delete = sqlx::query(PURGE).bind(micros(now)).bind(i64::from(count));
+        delete.execute(connection).await?.rows_affected()
     });
-    Ok(())
+    Ok(u16::try_from(purged).unwrap_or(u16::MAX))
 }
 
 /// A use as it stands in the table; a number is never used again.

@@ -96,12 +96,15 @@ async fn postgresql_looks_at_no_table_row_by_row() {
 
 async fn postgres_plan(connection: &mut PgConnection, statement: &str) -> Value {
     let parameters = (1..=4 * BATCH).rev().find(|number| statement.contains(&format!("${number}")));
-    let nothing = vec!["NULL"; parameters.unwrap_or(0)].join(", ");
+    let arguments = match parameters {
+        Some(count) => format!("({})", vec!["NULL"; count].join(", ")),
+        None => String::new(),
+    };
     // Of rows that come with the statement nobody could know the types.
-    let types =
-        if statement.contains("AS noted") { vec!["bytea, bigint"; BATCH].join(", ") } else { String::new() };
-    let types = if types.is_empty() { types } else { format!("({types})") };
-    let arguments = if nothing.is_empty() { nothing } else { format!("({nothing})") };
+    let types = match statement.contains("AS noted") {
+        true => format!("({})", vec!["bytea, bigint"; BATCH].join(", ")),
+        false => String::new(),
+    };
     let prepare = AssertSqlSafe(format!("PREPARE one {types} AS {statement}"));
     sqlx::raw_sql(prepare)
         .execute(&mut *connection)

@@ -13,7 +13,7 @@ use super::turn::{BATCH, Turn, filled, on, parameters};
 use super::{People, asked, bytes, codes, micros, number};
 use crate::sql::{DatabaseError, reading, writing};
 
-/// How many sessions that are over a log-in removes when there is no room.
+/// How many sessions that are over are removed in one turn: others wait for it.
 const PURGED_AT_ONCE: u16 = 64;
 
 const IS_AT: &str = "SELECT version FROM account WHERE id = $1 AND version = $2 AND state = 1";
@@ -172,11 +172,18 @@ impl Sessions for People {
 
     fn purge(&self, now: Timestamp, idle_before: Timestamp, count: u16) -> Asking<'_, u64> {
         asked(async move {
-            let mut turn = self.turn().await?;
-            let purged = turn.purge(micros(now), idle_before, count).await?;
-            codes::purge(&mut turn, now, count).await?;
-            turn.commit().await?;
-            Ok(purged)
+            let mut purged = 0_u16;
+            loop {
+                let share = count.saturating_sub(purged).min(PURGED_AT_ONCE);
+                let mut turn = self.turn().await?;
+                let sessions = turn.purge(micros(now), idle_before, share).await?;
+                let codes = codes::purge(&mut turn, now, share).await?;
+                turn.commit().await?;
+                purged = purged.saturating_add(sessions);
+                if purged >= count || sessions.max(codes) < share {
+                    return Ok(u64::from(purged));
+                }
+            }
         })
     }
 }
@@ -240,18 +247,18 @@ impl Turn<'_> {
     }
 
     /// Ends sessions that are over, at most `count`; how many there were.
-    async fn purge(&mut self, now: i64, idle_before: Timestamp, count: u16) -> Result<u64, DatabaseError> {
-        let mut purged = 0;
+    async fn purge(&mut self, now: i64, idle_before: Timestamp, count: u16) -> Result<u16, DatabaseError> {
+        let mut purged = 0_u16;
         for (text, time) in [(ENDED, now), (IDLE, micros(idle_before))] {
             let rows: Vec<(Vec<u8>,)> = on!(self, connection => {
-                let select = sqlx::query_as(text).bind(time).bind(i64::from(count) - number(purged));
+                let select = sqlx::query_as(text).bind(time).bind(i64::from(count.saturating_sub(purged)));
                 select.fetch_all(connection).await?
             });
             let mut over = Vec::with_capacity(rows.len());
             for (id,) in rows {
                 over.push(SessionId(bytes("session", &id)?));
             }
-            purged += self.end(&over).await?.len() as u64;
+            purged = purged.saturating_add(u16::try_from(self.end(&over).await?.len()).unwrap_or(u16::MAX));
         }
         Ok(purged)
     }

@@ -257,6 +257,23 @@ async fn what_is_over_is_purged_and_told() {
 }
 
 #[tokio::test]
+async fn more_is_purged_than_one_turn_takes_and_no_more_than_was_asked_for() {
+    for world in World::both().await {
+        let opened = open(&world).await;
+        opened.people([1]).await;
+        for number in 0..150 {
+            let room = SessionRoom { per_user: 1000, ..ROOM };
+            opened.store.sessions.begin(&session(number, 1, 0), 0, None, room).await.unwrap();
+        }
+        for wanted in [140, 10, 0] {
+            let purged = opened.store.sessions.purge(at(0), at(1), 140).await;
+            assert_eq!(purged, Ok(wanted), "{}", world.name);
+        }
+        assert_eq!(opened.gone().await.len(), 150);
+    }
+}
+
+#[tokio::test]
 async fn all_sessions_are_read_page_by_page() {
     for world in World::both().await {
         let opened = open(&world).await;
