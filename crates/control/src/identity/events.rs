@@ -137,8 +137,8 @@ impl Recorder {
         let acts: Option<Box<str>> = match caller.map(|caller| &caller.by) {
             Some(By::Local(user)) => Some(user.to_string().into()),
             Some(By::Api(name)) => Some(name.clone()),
-            // Who failed to log in may be anybody.
-            Some(By::Portal) if event.kind == Kind::LoginAttempt && event.outcome != Outcome::Success => None,
+            // Who failed to log in, or used a stolen token, may be anybody.
+            Some(By::Portal) if event.kind != Kind::UserAction && event.outcome != Outcome::Success => None,
             Some(By::Portal) => about.clone(),
             None => None,
         };

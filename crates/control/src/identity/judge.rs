@@ -161,8 +161,11 @@ impl People {
         if at != *place {
             return Ok(Err(NotKnown::Elsewhere));
         }
+        // The store hears of uses on this node a little later.
+        let here = self.remembered.life(&LifeName::Session(found.session.id));
+        let seen = here.map_or(found.session.seen, |life| life.seen().max(found.session.seen));
         let idle = self.rules.load().idle;
-        if session::judge(found.session.seen, found.session.ends, idle, now).is_err() {
+        if session::judge(seen, found.session.ends, idle, now).is_err() {
             return Ok(Err(NotKnown::Expired));
         }
         let Some(life) = self.remember_session(&found, epoch, now) else {

@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use portcullis_access::lockout::{self, Block, Counted, Lockout, Outcome as Tried, Subject, Try};
 use portcullis_access::password::{Reason, Verdict};
 use portcullis_access::session::{self, DeviceId, SecretUse};
-use portcullis_contract::identity::{Begun, Gone, Place, Session, SessionRoom, Ticket, User};
+use portcullis_contract::identity::{Begun, Gone, Place, Session, SessionRoom, Ticket, User, UserState};
 use portcullis_contract::ports::Clock;
 use portcullis_model::audit::{Outcome, Severity, action};
 use portcullis_model::{Prefix, SessionId, UserName};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
 use super::asked::{Caller, LogIn, LogInProblem, LoggedIn, Wants};
@@ -27,6 +27,9 @@ use super::pool::RETRY_AFTER_S;
 
 /// Longest name of a program that is kept, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 256;
+
+/// How often a session is begun for an account that others change at the same time.
+const TRIES: usize = 3;
 
 /// A name that is asked for when what was typed is none, so that the store is asked the same.
 const NO_NAME: &str = "0.nobody";
@@ -161,18 +164,7 @@ impl People {
             all: rules.all_max,
             idle_before: self.idle_before(now),
         };
-        match self.store.sessions.begin(&session, user.version, ticket.as_ref(), room).await? {
-            Begun::Yes(ended) => {
-                let gone: Vec<Gone> = ended.into_iter().map(Gone::Session).collect();
-                self.gone(&gone);
-            }
-            // The password that was right is so no longer.
-            Begun::Stale => return Err(LogInProblem::Invalid),
-            Begun::Full => {
-                tracing::warn!("there are as many sessions as there may be (`sessions.all_max`)");
-                return Err(LogInProblem::Busy { retry_after_s: 60 });
-            }
-        }
+        let user = self.begin_at_store(user, &session, ticket.as_ref(), room).await?;
         let begun = self.finish(&user, &session, asked, caller, now).await;
         if begun.is_err() {
             // Nobody has been told how to show it.
@@ -181,6 +173,38 @@ impl People {
         let tokens = begun?;
         let device = self.mark_device(&user.name, device)?;
         Ok(LoggedIn { session, user, cookie, tokens, device })
+    }
+
+    /// Begins it in the store, for the account as it is now.
+    async fn begin_at_store(
+        &self,
+        mut user: User,
+        session: &Session,
+        ticket: Option<&Ticket>,
+        room: SessionRoom,
+    ) -> Result<User, LogInProblem> {
+        for _ in 0..TRIES {
+            match self.store.sessions.begin(session, user.version, ticket, room).await? {
+                Begun::Yes(ended) => {
+                    let gone: Vec<Gone> = ended.into_iter().map(Gone::Session).collect();
+                    self.gone(&gone);
+                    return Ok(user);
+                }
+                Begun::Stale => {
+                    let now = self.store.users.by_id(user.id).await?.ok_or(LogInProblem::Invalid)?;
+                    if now.state != UserState::Active || !is_same(&now.password, &user.password) {
+                        // Nobody has shown the password that is right now.
+                        return Err(LogInProblem::Invalid);
+                    }
+                    user = now;
+                }
+                Begun::Full => {
+                    tracing::warn!("there are as many sessions as there may be (`sessions.all_max`)");
+                    return Err(LogInProblem::Busy { retry_after_s: 60 });
+                }
+            }
+        }
+        Err(LogInProblem::Busy { retry_after_s: 1 })
     }
 
     async fn finish(
@@ -226,6 +250,12 @@ fn why(verdict: Verdict) -> &'static str {
         Verdict::Refused(Reason::Disabled) => "the account is disabled",
         Verdict::Accepted { .. } => "the account is gone",
     }
+}
+
+/// Whether a stored password is the one that was judged.
+fn is_same(one: &Option<SecretString>, other: &Option<SecretString>) -> bool {
+    let text = |password: &Option<SecretString>| password.as_ref().map(|one| one.expose_secret().to_owned());
+    text(one) == text(other)
 }
 
 /// The beginning of a text, cut at a character.

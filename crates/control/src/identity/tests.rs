@@ -1,5 +1,7 @@
 //! Tests of the service of people over a store in memory, with a clock that is set.
 
+mod api_keys;
 mod living;
 mod log_in;
+mod tokens;
 mod world;
