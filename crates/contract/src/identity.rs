@@ -68,6 +68,36 @@ pub struct Session {
     pub address: Option<IpAddr>,
     /// The program that it began with, in that program's words, cut to 256 bytes.
     pub user_agent: Option<Box<str>>,
+    /// What holds on to it.
+    pub holder: Holder,
+}
+
+/// What holds on to a session, and so for how long it may go unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A browser, by cookies.
+    Browser,
+    /// A program, by tokens that it renews.
+    Program,
+}
+
+/// Sessions that were not used since then are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdleBefore {
+    /// Those of browsers.
+    pub browsers: Timestamp,
+    /// Those of programs.
+    pub programs: Timestamp,
+}
+
+impl IdleBefore {
+    /// Since when a session of this holder must have been used.
+    pub fn of(&self, holder: Holder) -> Timestamp {
+        match holder {
+            Holder::Browser => self.browsers,
+            Holder::Program => self.programs,
+        }
+    }
 }
 
 /// A hash of a cookie's secret, by which its session is found.
@@ -107,7 +137,7 @@ pub struct SessionRoom {
     /// In all.
     pub all: u32,
     /// Sessions that were not used since then are over and count no longer. Leave room for uses that are not noted yet.
-    pub idle_before: Timestamp,
+    pub idle_before: IdleBefore,
 }
 
 /// How beginning a session went.
@@ -273,7 +303,7 @@ pub trait Sessions: Send + Sync {
     fn seen<'a>(&'a self, seen: &'a [(SessionId, Timestamp)]) -> Asking<'a, ()>;
     /// Removes sessions that have ended or were not used since `idle_before`, at most `count`; how many were removed.
     /// Codes that are over go with them.
-    fn purge(&self, now: Timestamp, idle_before: Timestamp, count: u16) -> Asking<'_, u64>;
+    fn purge(&self, now: Timestamp, idle_before: IdleBefore, count: u16) -> Asking<'_, u64>;
 }
 
 /// Families of refresh tokens.

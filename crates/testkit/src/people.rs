@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use portcullis_access::apikey::KeyHash;
 use portcullis_access::refresh::{Family, RefreshHash};
 use portcullis_contract::identity::{
-    ApiKeys, Begun, Changed, CodeUse, Codes, Ending, First, Found, Gone, Keyrings, PeopleStore, Place,
-    RefreshFamilies, Revocation, Revocations, SecretBytes, Session, SessionRoom, Sessions, StoreProblem,
-    StoredApiKey, Ticket, User, UserState, Users,
+    ApiKeys, Begun, Changed, CodeUse, Codes, Ending, First, Found, Gone, IdleBefore, Keyrings, PeopleStore,
+    Place, RefreshFamilies, Revocation, Revocations, SecretBytes, Session, SessionRoom, Sessions,
+    StoreProblem, StoredApiKey, Ticket, User, UserState, Users,
 };
 use portcullis_contract::ports::Asking;
 use portcullis_model::{ApiKeyId, RoleName, SessionId, UserId, UserName};
@@ -131,11 +131,6 @@ impl State {
     fn name_is_taken(&self, user: &User) -> bool {
         self.users.values().any(|other| other.name == user.name && other.id != user.id)
     }
-
-    fn has_living_family(&self, id: SessionId, now: Timestamp) -> bool {
-        let mut of_session = self.families.iter().filter(|(_, session)| *session == id);
-        of_session.any(|(family, _)| !family.revoked && family.idles > now)
-    }
 }
 
 impl Users for MemoryPeople {
@@ -243,7 +238,7 @@ impl Sessions for MemoryPeople {
                 return Begun::Stale;
             }
             let now = session.created;
-            let counts = |one: &&Session| one.ends > now && one.seen > room.idle_before;
+            let counts = |one: &&Session| one.ends > now && one.seen >= room.idle_before.of(one.holder);
             let mut own: Vec<Session> = state
                 .sessions
                 .values()
@@ -322,12 +317,10 @@ impl Sessions for MemoryPeople {
         })
     }
 
-    fn purge(&self, now: Timestamp, idle_before: Timestamp, count: u16) -> Asking<'_, u64> {
+    fn purge(&self, now: Timestamp, idle_before: IdleBefore, count: u16) -> Asking<'_, u64> {
         self.asking("sessions.purge", move |state| {
-            let is_over = |session: &&Session| {
-                let is_idle = session.seen < idle_before && !state.has_living_family(session.id, now);
-                session.ends <= now || is_idle
-            };
+            let is_over =
+                |session: &&Session| session.ends <= now || session.seen < idle_before.of(session.holder);
             let over = state.sessions.values().filter(is_over);
             let ids: Vec<SessionId> = over.map(|session| session.id).take(usize::from(count)).collect();
             ids.iter().filter(|id| state.end(**id)).count() as u64

@@ -91,8 +91,7 @@ impl People {
             Ok(name) => name,
             Err(problem) => return Some(Err(problem)),
         };
-        let idle = self.rules.load().idle;
-        if let Some(judged) = self.remembered.judge(&name, shown.place, idle, now) {
+        if let Some(judged) = self.remembered.judge(&name, shown.place, &self.rules.load(), now) {
             return Some(judged);
         }
         if shown.kind != CredentialKind::Token {
@@ -164,14 +163,13 @@ impl People {
         // The store hears of uses on this node a little later.
         let here = self.remembered.life(&LifeName::Session(found.session.id));
         let seen = here.map_or(found.session.seen, |life| life.seen().max(found.session.seen));
-        let idle = self.rules.load().idle;
+        let idle = self.rules.load().idle(found.session.holder);
         if session::judge(seen, found.session.ends, idle, now).is_err() {
             return Ok(Err(NotKnown::Expired));
         }
         let Some(life) = self.remember_session(&found, epoch, now) else {
             return Ok(Err(CLOSED));
         };
-        life.begin_to_idle();
         let principal = Arc::new(Principal::User(UserPrincipal {
             id: life.who.id,
             name: life.who.name.clone(),
@@ -264,7 +262,8 @@ impl People {
         if owner.state != UserState::Active {
             return Ok(Err(CLOSED));
         }
-        let life = Life::new(LifeName::ApiKey(key.id), Arc::new(self.who(&owner)), key.expires, key.used);
+        let who = Arc::new(self.who(&owner));
+        let life = Life::new(LifeName::ApiKey(key.id), who, key.expires, key.used, None);
         let life = self.remembered.keep_life(life, epoch);
         let principal = Arc::new(Principal::ApiKey(ApiKeyPrincipal {
             key: key.name.clone(),
@@ -275,8 +274,7 @@ impl People {
             ends,
         }));
         let good = Good { life, principal, at: GoodAt::Applications(key.applications), ends };
-        let idle = self.rules.load().idle;
-        let judged = good.judge(place, idle, now);
+        let judged = good.judge(place, &self.rules.load(), now);
         self.remembered.keep(name, good);
         Ok(judged.unwrap_or(Err(NotKnown::Refused("the api key has just ended"))))
     }
@@ -286,8 +284,9 @@ impl People {
         if found.user.state != UserState::Active {
             return None;
         }
-        let (id, ends) = (LifeName::Session(found.session.id), Some(found.session.ends));
-        let life = Life::new(id, Arc::new(self.who(&found.user)), ends, Some(found.session.seen));
+        let (session, who) = (&found.session, Arc::new(self.who(&found.user)));
+        let (name, ends, seen) = (LifeName::Session(session.id), Some(session.ends), Some(session.seen));
+        let life = Life::new(name, who, ends, seen, Some(session.holder));
         let life = self.remembered.keep_life(life, epoch);
         life.touch(now);
         Some(life)
@@ -307,8 +306,9 @@ impl People {
         // It has no session, and what is remembered needs a name: half of the token's hash.
         let half = name.1.first_chunk::<16>()?;
         let life_name = LifeName::Session(portcullis_model::SessionId(*half));
-        let life =
-            self.remembered.keep_life(Life::new(life_name, Arc::new(self.who(user)), None, None), epoch);
+        let life = self
+            .remembered
+            .keep_life(Life::new(life_name, Arc::new(self.who(user)), None, None, None), epoch);
         life.touch(now);
         Some(life)
     }

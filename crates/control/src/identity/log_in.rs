@@ -13,7 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use portcullis_access::lockout::{self, Block, Counted, Lockout, Outcome as Tried, Subject, Try};
 use portcullis_access::password::{Reason, Verdict};
 use portcullis_access::session::{self, DeviceId, SecretUse};
-use portcullis_contract::identity::{Begun, Gone, Place, Session, SessionRoom, Ticket, User, UserState};
+use portcullis_contract::identity::{
+    Begun, Gone, Holder, Place, Session, SessionRoom, Ticket, User, UserState,
+};
 use portcullis_contract::ports::Clock;
 use portcullis_model::audit::{Outcome, Severity, action};
 use portcullis_model::{Prefix, SessionId, UserName};
@@ -138,10 +140,10 @@ impl People {
         caller: &Caller,
     ) -> Result<LoggedIn, LogInProblem> {
         let (rules, now) = (self.rules.load_full(), self.clock.wall());
-        let lasts = match asked.wants {
-            Wants::Cookie => rules.absolute,
+        let (holder, lasts) = match asked.wants {
+            Wants::Cookie => (Holder::Browser, rules.absolute),
             // As long as it can be renewed.
-            Wants::Tokens => rules.refresh.absolute,
+            Wants::Tokens => (Holder::Program, rules.refresh.absolute),
         };
         let session = Session {
             id: SessionId(*self.random::<16>()),
@@ -151,6 +153,7 @@ impl People {
             ends: after(now, lasts),
             address: Some(caller.address),
             user_agent: caller.user_agent.as_ref().map(|agent| cut(agent, USER_AGENT_BYTES_MAX).into()),
+            holder,
         };
         let (cookie, ticket) = match asked.wants {
             Wants::Cookie => {

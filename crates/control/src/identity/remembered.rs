@@ -9,16 +9,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_access::session;
-use portcullis_contract::identity::{Gone, Place};
+use portcullis_contract::identity::{Gone, Holder, Place};
 use portcullis_contract::ports::{CredentialKind, Judged, NotKnown};
 use portcullis_model::{
     ApiKeyId, ApplicationName, Permissions, Principal, RoleName, SessionId, UserId, UserName,
 };
 
+use super::Rules;
 use super::bounded::{Bounded, Kept};
 
 /// What a credential is found by: its kind, and a hash that only its text leads to.
@@ -51,9 +51,9 @@ pub(super) struct Life {
     pub(super) name: LifeName,
     pub(super) who: Arc<Who>,
     pub(super) ends: Option<Timestamp>,
+    /// Of a session: what holds on to it, and so when it is idle.
+    holder: Option<Holder>,
     is_gone: AtomicBool,
-    /// A cookie shows it, so it ends when nobody uses it.
-    idles: AtomicBool,
     is_used: AtomicBool,
     /// When it was last used, in milliseconds since 1970, and up to where the store knows of it.
     seen_ms: AtomicI64,
@@ -89,14 +89,15 @@ impl Life {
         who: Arc<Who>,
         ends: Option<Timestamp>,
         seen: Option<Timestamp>,
+        holder: Option<Holder>,
     ) -> Self {
         let seen_ms = seen.map_or(i64::MIN, Timestamp::as_millisecond);
         Self {
             name,
             who,
             ends,
+            holder,
             is_gone: AtomicBool::new(false),
-            idles: AtomicBool::new(false),
             is_used: AtomicBool::new(true),
             seen_ms: AtomicI64::new(seen_ms),
             noted_ms: AtomicI64::new(seen_ms),
@@ -107,11 +108,6 @@ impl Life {
     pub(super) fn touch(&self, now: Timestamp) {
         self.is_used.store(true, Ordering::Relaxed);
         self.seen_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
-    }
-
-    /// Somebody shows it by a cookie.
-    pub(super) fn begin_to_idle(&self) {
-        self.idles.store(true, Ordering::Relaxed);
     }
 
     /// When it was last used as far as this node knows.
@@ -138,9 +134,9 @@ impl Life {
     }
 
     /// Whether nobody used it for too long, as far as this node knows: another may know better.
-    fn is_idle(&self, idle: Duration, now: Timestamp) -> bool {
-        let is_over = || session::judge(self.seen(), Timestamp::MAX, idle, now).is_err();
-        self.idles.load(Ordering::Relaxed) && is_over()
+    fn is_idle(&self, rules: &Rules, now: Timestamp) -> bool {
+        let is_over = |holder| session::judge(self.seen(), Timestamp::MAX, rules.idle(holder), now).is_err();
+        self.holder.is_some_and(is_over)
     }
 }
 
@@ -166,7 +162,7 @@ impl GoodAt {
 
 impl Good {
     /// What it is worth at a place and time; `None` when only the store can say.
-    pub(super) fn judge(&self, place: &Place, idle: Duration, now: Timestamp) -> Option<Judged> {
+    pub(super) fn judge(&self, place: &Place, rules: &Rules, now: Timestamp) -> Option<Judged> {
         if self.life.is_gone() {
             return None;
         }
@@ -177,7 +173,7 @@ impl Good {
         if is_over(self.ends) || is_over(self.life.ends) {
             return Some(Err(NotKnown::Expired));
         }
-        if self.life.is_idle(idle, now) {
+        if self.life.is_idle(rules, now) {
             return None;
         }
         self.life.touch(now);
@@ -205,10 +201,10 @@ impl Remembered {
         &self,
         name: &CredentialName,
         place: &Place,
-        idle: Duration,
+        rules: &Rules,
         now: Timestamp,
     ) -> Option<Judged> {
-        self.credentials.find(name, |good| good.judge(place, idle, now))?
+        self.credentials.find(name, |good| good.judge(place, rules, now))?
     }
 
     /// A life that goes on.
@@ -284,7 +280,7 @@ impl Remembered {
     /// most `count`.
     pub(super) fn over(
         &self,
-        idle: Duration,
+        rules: &Rules,
         now: Timestamp,
         count: usize,
     ) -> (Vec<LifeName>, Vec<Arc<Life>>) {
@@ -293,7 +289,7 @@ impl Remembered {
         self.lives.each(|_, life| {
             if is_over(life) {
                 any = true;
-            } else if idle_ones.len() < count && life.is_idle(idle, now) {
+            } else if idle_ones.len() < count && life.is_idle(rules, now) {
                 idle_ones.push(Arc::clone(life));
             }
         });

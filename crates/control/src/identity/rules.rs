@@ -10,7 +10,7 @@ use portcullis_access::refresh::Lifetimes;
 use portcullis_access::roles::Roles;
 use portcullis_access::token::{Algorithm, SharedSecret};
 use portcullis_contract::Snapshot;
-use portcullis_contract::identity::Place;
+use portcullis_contract::identity::{Holder, Place};
 use portcullis_contract::snapshot::TokenAlgorithm;
 use portcullis_model::{ApplicationName, Permission, RoleName};
 
@@ -19,9 +19,9 @@ use portcullis_model::{ApplicationName, Permission, RoleName};
 pub struct Rules {
     /// Who issues tokens: the portal's origin.
     pub issuer: Box<str>,
-    /// How long a session lives without a use.
+    /// How long a browser's session lives without a use.
     pub idle: Duration,
-    /// How long it lives in any case.
+    /// How long it lives in any case. A program's lives as its refresh tokens do.
     pub absolute: Duration,
     /// How many one user may have.
     pub per_user_max: u32,
@@ -97,6 +97,14 @@ impl Rules {
             hash_key: snapshot.keys.hash_key().cloned(),
             applications: applications.map(|one| (one.name.clone(), application(&one.tokens))).collect(),
         })
+    }
+
+    /// How long a session lives without a use.
+    pub(super) fn idle(&self, holder: Holder) -> Duration {
+        match holder {
+            Holder::Browser => self.idle,
+            Holder::Program => self.refresh.idle,
+        }
     }
 
     /// How long access tokens for a place live.

@@ -209,8 +209,7 @@ impl People {
 /// For a step that is not kept.
 const NO_TIME: Lifetimes = Lifetimes { idle: std::time::Duration::ZERO, absolute: std::time::Duration::ZERO };
 
-/// A family judges by itself whether it was not used for too long, so a session that only tokens show has no other bound
-/// than its end.
+/// The family judges by itself whether it was not used for too long.
 fn is_good(found: &Found, now: Timestamp) -> bool {
     found.user.state == UserState::Active && now < found.session.ends
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use portcullis_contract::identity::{Gone, StoreProblem};
+use portcullis_access::session;
+use portcullis_contract::identity::{Gone, Holder, IdleBefore, Session, StoreProblem};
 use portcullis_model::Monotonic;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -172,15 +173,13 @@ impl People {
 
     /// Ends sessions and keys whose time is over, and those that nobody used for too long on any node.
     pub(super) async fn sweep(&self) {
-        let (now, idle) = (self.clock.wall(), self.rules.load().idle);
-        let (ended, idle_here) = self.remembered.over(idle, now, IDLE_AT_ONCE);
+        let now = self.clock.wall();
+        let (ended, idle_here) = self.remembered.over(&self.rules.load(), now, IDLE_AT_ONCE);
         self.lives_gone(ended);
         for life in idle_here {
             let LifeName::Session(id) = life.name else { continue };
             match self.store.sessions.by_id(id).await {
-                Ok(Some(found)) if !self.is_idle(found.session.seen, now) => {
-                    life.was_seen(found.session.seen)
-                }
+                Ok(Some(found)) if !self.is_idle(&found.session, now) => life.was_seen(found.session.seen),
                 Ok(_) => self.gone(&[Gone::Session(id)]),
                 // Nobody can say; the next second may.
                 Err(_) => break,
@@ -190,9 +189,9 @@ impl People {
         self.assertions.sweep(now);
     }
 
-    fn is_idle(&self, seen: Timestamp, now: Timestamp) -> bool {
-        let idle = self.rules.load().idle;
-        portcullis_access::session::judge(seen, Timestamp::MAX, idle, now).is_err()
+    fn is_idle(&self, session: &Session, now: Timestamp) -> bool {
+        let idle = self.rules.load().idle(session.holder);
+        session::judge(session.seen, session.ends, idle, now).is_err()
     }
 
     /// Writes down when sessions and keys were last used. To be called once more at the end.
@@ -246,8 +245,12 @@ impl People {
     }
 
     /// Who was not seen since then is idle, also if their last uses are not noted yet.
-    pub(super) fn idle_before(&self, now: Timestamp) -> Timestamp {
-        let unused = self.rules.load().idle.saturating_add(2 * NOTED_EVERY);
-        now.checked_sub(unused).unwrap_or(Timestamp::MIN)
+    pub(super) fn idle_before(&self, now: Timestamp) -> IdleBefore {
+        let rules = self.rules.load();
+        let before = |holder| {
+            let unused = rules.idle(holder).saturating_add(2 * NOTED_EVERY);
+            now.checked_sub(unused).unwrap_or(Timestamp::MIN)
+        };
+        IdleBefore { browsers: before(Holder::Browser), programs: before(Holder::Program) }
     }
 }

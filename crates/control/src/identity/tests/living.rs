@@ -350,9 +350,14 @@ async fn memory_is_bounded_by_what_may_be_remembered() {
             ends: now + Duration::from_secs(3600),
             address: None,
             user_agent: None,
+            holder: portcullis_contract::identity::Holder::Browser,
         };
         let (cookie, ticket) = world.people.ticket(session.id, Place::Portal);
-        let room = portcullis_contract::identity::SessionRoom { per_user: 200, all: 200, idle_before: now };
+        let room = portcullis_contract::identity::SessionRoom {
+            per_user: 200,
+            all: 200,
+            idle_before: world.people.idle_before(now),
+        };
         world.people.store.sessions.begin(&session, ben.version, Some(&ticket), room).await.unwrap();
         cookies.push(cookie);
     }

@@ -39,6 +39,7 @@ fn session(id: u8, user_agent: Option<&str>) -> Session {
         ends: at("2026-11-23T07:05:00Z"),
         address: Some(std::net::Ipv4Addr::new(203, 0, 113, 7).into()),
         user_agent: user_agent.map(Into::into),
+        holder: portcullis_contract::identity::Holder::Browser,
     }
 }
 

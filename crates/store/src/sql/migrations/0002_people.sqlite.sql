@@ -41,11 +41,13 @@ CREATE TABLE session (
     ends_at INTEGER NOT NULL,
     -- From where it began, and the program; both sealed.
     address BLOB,
-    user_agent BLOB
+    user_agent BLOB,
+    -- 1 a browser, by cookies; 2 a program, by tokens.
+    holder INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_by_account ON session (account, created_at, id);
 CREATE INDEX session_by_end ON session (ends_at);
-CREATE INDEX session_by_use ON session (seen_at);
+CREATE INDEX session_by_use ON session (holder, seen_at);
 
 CREATE TABLE ticket (
     -- SHA-256 of a cookie's secret.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_contract::identity::{Found, Session, User, UserState};
+use portcullis_contract::identity::{Found, Holder, Session, User, UserState};
 use portcullis_model::{RoleName, SessionId, UserId, UserName};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -30,7 +30,8 @@ macro_rules! account {
 macro_rules! session {
     () => {
         "s.id AS s_id, s.account AS s_account, s.created_at AS s_created_at, s.seen_at AS s_seen_at, \
-        s.ends_at AS s_ends_at, s.address AS s_address, s.user_agent AS s_user_agent"
+        s.ends_at AS s_ends_at, s.address AS s_address, s.user_agent AS s_user_agent, \
+        s.holder AS s_holder"
     };
 }
 
@@ -58,6 +59,7 @@ pub(super) struct SessionRow {
     ends_at: i64,
     address: Option<Vec<u8>>,
     user_agent: Option<Vec<u8>>,
+    holder: i16,
 }
 
 /// A session with its account.
@@ -90,6 +92,7 @@ impl<'r, R: Row> FromRow<'r, R> for SessionRow
 where
     &'static str: ColumnIndex<R>,
     Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    i16: Decode<'r, R::Database> + Type<R::Database>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
@@ -101,6 +104,7 @@ where
             ends_at: row.try_get("s_ends_at")?,
             address: row.try_get("s_address")?,
             user_agent: row.try_get("s_user_agent")?,
+            holder: row.try_get("s_holder")?,
         })
     }
 }
@@ -132,6 +136,23 @@ pub(super) fn state(state: UserState) -> i16 {
     match state {
         UserState::Active => 1,
         UserState::Disabled => 2,
+    }
+}
+
+/// A holder as it stands in the table; a number is never used again.
+pub(super) fn holder(holder: Holder) -> i16 {
+    match holder {
+        Holder::Browser => 1,
+        Holder::Program => 2,
+    }
+}
+
+/// The holder of that number.
+pub(super) fn holder_of(number: i16) -> Result<Holder, DatabaseError> {
+    match number {
+        1 => Ok(Holder::Browser),
+        2 => Ok(Holder::Program),
+        _ => Err(DatabaseError::Unreadable("session")),
     }
 }
 
@@ -188,6 +209,7 @@ impl People {
             ends: time("session", row.ends_at)?,
             address: address.map_err(|_| DatabaseError::Unreadable("session"))?,
             user_agent: open(USER_AGENT, row.user_agent)?.map(|text| text.as_str().into()),
+            holder: holder_of(row.holder)?,
         })
     }
 

@@ -3,12 +3,14 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use portcullis_contract::identity::{Begun, Found, Place, Session, SessionRoom, Sessions, Ticket};
+use portcullis_contract::identity::{
+    Begun, Found, Holder, IdleBefore, Place, Session, SessionRoom, Sessions, Ticket,
+};
 use portcullis_contract::ports::Asking;
 use portcullis_model::{ApplicationName, SessionId, UserId};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use super::rows::{FoundRow, SessionRow, account, session};
+use super::rows::{FoundRow, SessionRow, account, holder, holder_of, session};
 use super::turn::{BATCH, Turn, filled, on, parameters};
 use super::{People, asked, bytes, codes, micros, number};
 use crate::sql::{DatabaseError, reading, writing};
@@ -18,9 +20,9 @@ const PURGED_AT_ONCE: u16 = 64;
 
 const IS_AT: &str = "SELECT version FROM account WHERE id = $1 AND version = $2 AND state = 1";
 const OWN: &str =
-    "SELECT id, seen_at, ends_at FROM session WHERE account = $1 ORDER BY account, created_at, id";
-const BEGIN: &str = "INSERT INTO session (id, account, created_at, seen_at, ends_at, address, user_agent) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    "SELECT id, seen_at, ends_at, holder FROM session WHERE account = $1 ORDER BY account, created_at, id";
+const BEGIN: &str = "INSERT INTO session (id, account, created_at, seen_at, ends_at, address, user_agent, holder) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 /// The session must be there; for each place it has one ticket.
 const ADD_TICKET: &str = "INSERT INTO ticket (hash, session, place) \
     SELECT $1, s.id, $3 FROM session s WHERE s.id = $2 AND s.ends_at > $4 \
@@ -46,7 +48,7 @@ const OF_USER: &str = concat!(
 );
 const PAGE: &str = concat!("SELECT ", session!(), " FROM session s WHERE s.id > $1 ORDER BY s.id LIMIT $2");
 const ENDED: &str = "SELECT id FROM session WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2";
-const IDLE: &str = "SELECT id FROM session WHERE seen_at < $1 ORDER BY seen_at LIMIT $2";
+const IDLE: &str = "SELECT id FROM session WHERE holder = $3 AND seen_at < $1 ORDER BY seen_at LIMIT $2";
 static SEEN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "UPDATE session SET seen_at = noted.column2 FROM (VALUES {}) AS noted \
@@ -170,7 +172,7 @@ impl Sessions for People {
         })
     }
 
-    fn purge(&self, now: Timestamp, idle_before: Timestamp, count: u16) -> Asking<'_, u64> {
+    fn purge(&self, now: Timestamp, idle_before: IdleBefore, count: u16) -> Asking<'_, u64> {
         asked(async move {
             let mut purged = 0_u16;
             loop {
@@ -200,6 +202,7 @@ impl People {
             let insert = sqlx::query(BEGIN).bind(&session.id.0[..]).bind(&session.user.0[..]);
             let insert = insert.bind(micros(session.created)).bind(micros(session.seen));
             let insert = insert.bind(micros(session.ends)).bind(&sealed.address).bind(&sealed.user_agent);
+            let insert = insert.bind(holder(session.holder));
             insert.execute(connection).await?;
         });
         turn.sessions = turn.sessions.saturating_add(1);
@@ -216,13 +219,13 @@ impl People {
 impl Turn<'_> {
     /// Makes room for one more session of a user's: what is over goes, then their own oldest.
     async fn make_room(&mut self, user: UserId, room: SessionRoom) -> Result<Begun, DatabaseError> {
-        let rows: Vec<(Vec<u8>, i64, i64)> = on!(self, connection => {
+        let rows: Vec<(Vec<u8>, i64, i64, i16)> = on!(self, connection => {
             sqlx::query_as(OWN).bind(&user.0[..]).fetch_all(connection).await?
         });
-        let idle_before = micros(room.idle_before);
         let (mut live, mut over) = (Vec::new(), Vec::new());
-        for (id, seen_at, ends_at) in rows {
-            let is_over = ends_at <= self.now() || seen_at < idle_before;
+        for (id, seen_at, ends_at, held_by) in rows {
+            let idle_before = room.idle_before.of(holder_of(held_by)?);
+            let is_over = ends_at <= self.now() || seen_at < micros(idle_before);
             if is_over { &mut over } else { &mut live }.push(SessionId(bytes("session", &id)?));
         }
         let per_user = usize::try_from(room.per_user.max(1)).unwrap_or(usize::MAX);
@@ -247,11 +250,20 @@ impl Turn<'_> {
     }
 
     /// Ends sessions that are over, at most `count`; how many there were.
-    async fn purge(&mut self, now: i64, idle_before: Timestamp, count: u16) -> Result<u16, DatabaseError> {
+    async fn purge(&mut self, now: i64, idle_before: IdleBefore, count: u16) -> Result<u16, DatabaseError> {
         let mut purged = 0_u16;
-        for (text, time) in [(ENDED, now), (IDLE, micros(idle_before))] {
+        let kinds = [
+            (ENDED, now, None),
+            (IDLE, micros(idle_before.browsers), Some(Holder::Browser)),
+            (IDLE, micros(idle_before.programs), Some(Holder::Program)),
+        ];
+        for (text, time, held_by) in kinds {
             let rows: Vec<(Vec<u8>,)> = on!(self, connection => {
                 let select = sqlx::query_as(text).bind(time).bind(i64::from(count.saturating_sub(purged)));
+                let select = match held_by {
+                    Some(held_by) => select.bind(holder(held_by)),
+                    None => select,
+                };
                 select.fetch_all(connection).await?
             });
             let mut over = Vec::with_capacity(rows.len());

@@ -3,7 +3,7 @@
 use portcullis_contract::identity::{CodeUse, Gone, SecretBytes, StoreProblem};
 use zeroize::Zeroizing;
 
-use super::world::{World, at, id, open, open_with};
+use super::world::{World, at, id, open, open_with, since};
 
 #[tokio::test]
 async fn a_code_is_good_once_until_its_end_for_its_use() {
@@ -57,7 +57,7 @@ async fn codes_that_are_over_leave_with_the_sessions_that_are() {
             let ends = at(number as i64);
             opened.store.codes.keep(CodeUse::HandOver, &id(number), b"", ends).await.unwrap();
         }
-        opened.store.sessions.purge(at(90), at(0), 70).await.unwrap();
+        opened.store.sessions.purge(at(90), since(at(0)), 70).await.unwrap();
         for number in 0..100 {
             // Earlier, each of them would be good.
             let taken = opened.store.codes.take(CodeUse::HandOver, &id(number), at(-1)).await.unwrap();

@@ -10,7 +10,7 @@ use portcullis_model::{ApiKeyId, SessionId, UserId, UserName};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::world::{Opened, World, application, at, id, key, open, session, shown, ticket, user};
+use super::world::{Opened, World, application, at, id, key, open, session, shown, since, ticket, user};
 
 /// How long a session lasts here, and how long it may be idle; a step takes one second.
 const LASTS: i64 = 14;
@@ -202,8 +202,11 @@ async fn step(opened: &Opened, model: &mut Model, operation: Operation) {
         Operation::Begin { user, is_stale } => {
             let begun = Session { ends: at(now + LASTS), ..session(number, user, now) };
             let version = model.users.get(&begun.user).map_or(0, |user| user.version) + u64::from(is_stale);
-            let room =
-                SessionRoom { per_user: PER_USER as u32, all: ALL as u32, idle_before: at(now - IDLE) };
+            let room = SessionRoom {
+                per_user: PER_USER as u32,
+                all: ALL as u32,
+                idle_before: since(at(now - IDLE)),
+            };
             let shows = ticket(number, number, Place::Portal);
             let answer = store.sessions.begin(&begun, version, Some(&shows), room).await.unwrap();
             assert_eq!(answer, model.begin(&begun, is_stale));
@@ -243,7 +246,7 @@ async fn step_of_what_exists(opened: &Opened, model: &mut Model, operation: Oper
         Operation::Purge => {
             let over = model.of(None).into_iter().filter(|id| model.is_over(*id)).collect::<Vec<_>>();
             let purged = model.end(over).len() as u64;
-            assert_eq!(store.sessions.purge(at(now), at(now - IDLE), 100).await, Ok(purged));
+            assert_eq!(store.sessions.purge(at(now), since(at(now - IDLE)), 100).await, Ok(purged));
         }
         Operation::CreateKey { key: number, owner } => {
             let new = StoredApiKey { hash: KeyHash::from_bytes(id(now as u64)), ..key(number, owner) };

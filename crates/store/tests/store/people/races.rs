@@ -9,7 +9,7 @@ use portcullis_contract::identity::{Begun, Changed, Ending, Gone, SessionRoom, U
 use portcullis_model::{SessionId, UserId};
 use portcullis_testkit::Random;
 
-use super::world::{Opened, ROOM, World, application, at, id, key, open, session, ticket, user};
+use super::world::{Opened, ROOM, World, application, at, id, key, open, session, since, ticket, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_log_ins_at_once_never_exceed_the_room() {
@@ -117,7 +117,7 @@ async fn busy(node: Opened, seed: u64) {
             }
             _ => {
                 store.api_keys.create(&key(1000 * seed + round, owner)).await.unwrap();
-                store.sessions.purge(at(0), at(0), 10).await.unwrap();
+                store.sessions.purge(at(0), since(at(0)), 10).await.unwrap();
             }
         }
     }

@@ -1,10 +1,14 @@
 //! Sessions: what shows them, how many there may be, and that what ended is gone everywhere.
 
 use portcullis_access::refresh::{Family, Lifetimes};
-use portcullis_contract::identity::{Begun, Changed, Ending, Place, SessionRoom, User, UserState};
+use portcullis_contract::identity::{
+    Begun, Changed, Ending, Holder, IdleBefore, Place, Session, SessionRoom, User, UserState,
+};
 use portcullis_model::{SessionId, UserId};
 
-use super::world::{ROOM, World, application, at, gone, id, number_of, open, session, shown, ticket, user};
+use super::world::{
+    ROOM, World, application, at, gone, id, number_of, open, session, shown, since, ticket, user,
+};
 
 fn sid(number: u64) -> SessionId {
     SessionId(id(number))
@@ -39,8 +43,7 @@ async fn a_session_without_a_cookie_has_no_ticket() {
     for world in World::both().await {
         let opened = open(&world).await;
         opened.people([1]).await;
-        let bare =
-            portcullis_contract::identity::Session { address: None, user_agent: None, ..session(10, 1, 0) };
+        let bare = Session { address: None, user_agent: None, holder: Holder::Program, ..session(10, 1, 0) };
         let begun = opened.store.sessions.begin(&bare, 0, None, ROOM).await;
         assert_eq!(begun, Ok(Begun::Yes(vec![])));
         assert_eq!(
@@ -109,7 +112,7 @@ async fn with_one_more_than_a_user_may_have_their_own_oldest_ends() {
         assert_eq!(opened.begin(&session(14, 1, 6), room).await, Begun::Yes(vec![sid(12)]), "{}", world.name);
         assert_eq!(opened.gone().await, [gone(12)]);
         // Those that are over leave and are no longer counted.
-        let room = SessionRoom { idle_before: at(5), ..room };
+        let room = SessionRoom { idle_before: since(at(5)), ..room };
         assert_eq!(opened.begin(&session(15, 1, 7), room).await, Begun::Yes(vec![]));
         assert_eq!(opened.gone().await, [gone(12), gone(13)]);
         // Fewer than before are allowed.
@@ -137,7 +140,7 @@ async fn when_all_is_full_the_users_own_oldest_leaves_and_never_anothers() {
         assert_eq!(opened.begin(&session(21, 2, 20), room).await, Begun::Yes(vec![]));
         assert_eq!(opened.begin(&session(22, 2, 21), room).await, Begun::Yes(vec![sid(21)]));
         // And so does whoever was idle for long, or whose time is over.
-        let idle = SessionRoom { idle_before: at(14), ..room };
+        let idle = SessionRoom { idle_before: since(at(14)), ..room };
         opened.people([3]).await;
         assert_eq!(opened.begin(&session(31, 3, 22), idle).await, Begun::Yes(vec![]));
         assert_eq!(opened.gone().await, [gone(11), gone(12), gone(21), gone(13)]);
@@ -247,7 +250,7 @@ async fn what_is_over_is_purged_and_told() {
             opened.begin(&session(number, 1, begun), ROOM).await;
         }
         sessions.seen(&[(sid(10), at(40_000))]).await.unwrap();
-        let (ended, idle) = (at(12 * 3600), at(21));
+        let (ended, idle) = (at(12 * 3600), since(at(21)));
         assert_eq!(sessions.purge(ended, idle, 2).await, Ok(2), "{}", world.name);
         assert_eq!(sessions.purge(ended, idle, 2).await, Ok(1));
         assert_eq!(sessions.purge(ended, idle, 2).await, Ok(0));
@@ -266,10 +269,34 @@ async fn more_is_purged_than_one_turn_takes_and_no_more_than_was_asked_for() {
             opened.store.sessions.begin(&session(number, 1, 0), 0, None, room).await.unwrap();
         }
         for wanted in [140, 10, 0] {
-            let purged = opened.store.sessions.purge(at(0), at(1), 140).await;
+            let purged = opened.store.sessions.purge(at(0), since(at(1)), 140).await;
             assert_eq!(purged, Ok(wanted), "{}", world.name);
         }
         assert_eq!(opened.gone().await.len(), 150);
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_holds_may_go_unused_for_longer() {
+    for world in World::both().await {
+        let opened = open(&world).await;
+        let sessions = &opened.store.sessions;
+        opened.people([1]).await;
+        let program = |number, begun| Session { holder: Holder::Program, ..session(number, 1, begun) };
+        for begun in [session(10, 1, 0), program(11, 1), program(12, 9)] {
+            opened.begin(&begun, ROOM).await;
+        }
+        let found = sessions.by_id(sid(11)).await.unwrap().unwrap();
+        assert_eq!(found.session, program(11, 1), "{}", world.name);
+        let idle = IdleBefore { browsers: at(10), programs: at(5) };
+        let room = SessionRoom { per_user: 2, idle_before: idle, ..ROOM };
+        // Two of the three are over, so there is room for one more.
+        assert_eq!(opened.begin(&program(13, 20), room).await, Begun::Yes(vec![]));
+        assert_eq!(opened.gone().await, [gone(10), gone(11)]);
+        opened.begin(&session(14, 1, 6), ROOM).await;
+        assert_eq!(sessions.purge(at(30), idle, 10).await, Ok(1));
+        assert_eq!(sessions.purge(at(30), IdleBefore { programs: at(10), ..idle }, 10).await, Ok(1));
+        assert_eq!(opened.gone().await, [gone(10), gone(11), gone(14), gone(12)]);
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use jiff::Timestamp;
 use portcullis_access::apikey::KeyHash;
 use portcullis_contract::identity::{
-    Begun, Changed, Gone, PeopleStore, Place, Session, SessionRoom, StoredApiKey, Ticket, User, UserState,
+    Begun, Changed, Gone, Holder, IdleBefore, PeopleStore, Place, Session, SessionRoom, StoredApiKey, Ticket,
+    User, UserState,
 };
 use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_model::{
@@ -104,7 +105,13 @@ pub(crate) fn session(number: u64, user: u64, begun: i64) -> Session {
         ends: at(begun + 12 * 3600),
         address: Some("2001:db8::17".parse().unwrap()),
         user_agent: Some("Teapot/4.18".into()),
+        holder: Holder::Browser,
     }
+}
+
+/// Whoever was not seen since then is idle, but no program is.
+pub(crate) const fn since(browsers: Timestamp) -> IdleBefore {
+    IdleBefore { browsers, programs: Timestamp::MIN }
 }
 
 /// The portal's ticket of a session.
@@ -117,7 +124,8 @@ pub(crate) fn application(name: &str) -> Place {
 }
 
 /// Room that nobody in a small test fills.
-pub(crate) const ROOM: SessionRoom = SessionRoom { per_user: 10, all: 1000, idle_before: Timestamp::MIN };
+pub(crate) const ROOM: SessionRoom =
+    SessionRoom { per_user: 10, all: 1000, idle_before: since(Timestamp::MIN) };
 
 /// A key of a user's with everything that one can have.
 pub(crate) fn key(number: u64, owner: u64) -> StoredApiKey {
