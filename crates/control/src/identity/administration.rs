@@ -7,7 +7,7 @@ use portcullis_model::{Prefix, RoleName, UserId, UserName};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
-use super::asked::{Caller, NewPassword, NewUser, PeopleProblem};
+use super::asked::{Caller, NewPassword, NewUser, PeopleProblem, unknown};
 use super::events::Event;
 use super::pool::{Full, RETRY_AFTER_S};
 
@@ -53,7 +53,7 @@ impl People {
             created: now,
             version: 0,
         };
-        match self.store.users.create(&user).await? {
+        match self.store.users.create(&user).await.map_err(unknown)? {
             Changed::Yes => {}
             Changed::NameTaken => return Err(PeopleProblem::NameTaken),
             Changed::Stale => return Err(PeopleProblem::Stale),
@@ -138,7 +138,7 @@ impl People {
         let user = self.user(id).await?;
         self.check_not_last(&user).await?;
         self.recorder.check_room()?;
-        if !self.store.users.delete(id).await? {
+        if !self.store.users.delete(id).await.map_err(unknown)? {
             return Err(PeopleProblem::NotFound);
         }
         self.user_changed(id, Ending::All);
@@ -169,7 +169,7 @@ impl People {
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
         self.recorder.check_room()?;
-        match self.store.users.change(&user, ending).await? {
+        match self.store.users.change(&user, ending).await.map_err(unknown)? {
             Changed::Yes => {}
             Changed::Stale => return Err(PeopleProblem::Stale),
             Changed::NameTaken => return Err(PeopleProblem::NameTaken),

@@ -10,7 +10,7 @@ use portcullis_model::{ApiKeyId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
-use super::asked::{Caller, NewApiKey, PeopleProblem};
+use super::asked::{Caller, NewApiKey, PeopleProblem, unknown};
 use super::events::Event;
 use super::log_in::after;
 
@@ -53,7 +53,7 @@ impl People {
             hash: self.hash_key()?.hash(text.expose_secret()),
             before: None,
         };
-        match self.store.api_keys.create(&key).await? {
+        match self.store.api_keys.create(&key).await.map_err(unknown)? {
             Changed::Yes => {}
             Changed::NameTaken => return Err(PeopleProblem::NameTaken),
             // The owner is gone meanwhile.
@@ -79,7 +79,7 @@ impl People {
         let text = apikey::generate(&self.random());
         let until = after(self.clock.wall(), overlap);
         let hash = self.hash_key()?.hash(text.expose_secret());
-        match self.store.api_keys.rotate(id, &hash, until).await? {
+        match self.store.api_keys.rotate(id, &hash, until).await.map_err(unknown)? {
             Changed::Yes => {}
             Changed::Stale | Changed::NameTaken => return Err(PeopleProblem::NotFound),
         }
@@ -94,7 +94,7 @@ impl People {
     pub async fn delete_api_key(&self, id: ApiKeyId, caller: &Caller) -> Result<(), PeopleProblem> {
         let (key, owner) = self.key_and_owner(id).await?;
         self.recorder.check_room()?;
-        if !self.store.api_keys.delete(id).await? {
+        if !self.store.api_keys.delete(id).await.map_err(unknown)? {
             return Err(PeopleProblem::NotFound);
         }
         self.gone(&[Gone::ApiKey(id)]);

@@ -294,6 +294,12 @@ impl From<StoreProblem> for SetUpProblem {
     }
 }
 
+/// Of a change that the store did not confirm: it may be done.
+pub(super) fn unknown(problem: StoreProblem) -> PeopleProblem {
+    report(&problem);
+    PeopleProblem::Unknown
+}
+
 /// What a client is not told, the operator is.
 pub(super) fn report(problem: &StoreProblem) {
     match problem {

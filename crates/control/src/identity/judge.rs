@@ -41,12 +41,14 @@ impl Identity for People {
         Box::pin(async move {
             // It may have been remembered meanwhile; and while the store is gone nobody waits for it once more.
             let monotonic = self.clock.monotonic();
-            let has_failed = self.beat.has_failed();
-            if has_failed || self.beat.is_fresh(monotonic) {
+            let is_fresh = self.beat.is_fresh(monotonic);
+            // One reading that failed says little; when none has succeeded for a second the store is gone.
+            let is_gone = self.beat.has_failed() && !is_fresh;
+            if is_gone || is_fresh {
                 let may_go_on = self.beat.may_go_on(monotonic, self.rules.load().stale_max);
                 match self.judge_by_memory(&shown, now).filter(|_| may_go_on) {
                     Some(judged) => return judged,
-                    None if has_failed => return Err(NotKnown::Unavailable),
+                    None if is_gone => return Err(NotKnown::Unavailable),
                     None => {}
                 }
             }

@@ -179,7 +179,7 @@ impl People {
     }
 
     /// Begins it in the store, for the account as it is now.
-    async fn begin_at_store(
+    pub(super) async fn begin_at_store(
         &self,
         mut user: User,
         session: &Session,

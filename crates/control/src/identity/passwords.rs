@@ -4,7 +4,7 @@ use portcullis_access::lockout::{Block, Outcome as Tried};
 use portcullis_access::password::{
     Account, Candidate, Reason, Standing, StoredPassword, Verdict, Verifier, Work,
 };
-use portcullis_contract::identity::{Changed, Ending, Gone, User, UserState};
+use portcullis_contract::identity::{Changed, Ending, Gone, StoreProblem, User, UserState};
 use portcullis_model::audit::{Outcome, action};
 use portcullis_model::{Prefix, UserPrincipal};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +14,10 @@ use super::asked::{Caller, PasswordProblem};
 use super::events::Event;
 use super::log_in::Attempt;
 use super::pool::{Full, RETRY_AFTER_S};
+
+/// Accounts whose stored passwords are looked at at the start: so many pages of so many.
+const PAGES_MET: usize = 20;
+const PAGE: u16 = 500;
 
 /// What became of a password that somebody typed.
 pub(super) struct Judgement {
@@ -151,6 +155,22 @@ impl People {
     /// The verifier of this moment.
     fn verifier(&self) -> Verifier {
         Verifier::new(self.rules.load().cost, self.other_works())
+    }
+
+    /// Looks at what stored passwords cost, of as many accounts as can be read quickly: imports mostly cost the same.
+    pub(super) async fn meet_works(&self) -> Result<(), StoreProblem> {
+        let mut after = None;
+        for _ in 0..PAGES_MET {
+            let users = self.store.users.page(after.as_ref(), PAGE).await?;
+            let stored = users.iter().filter_map(|user| user.password.as_ref());
+            let works = stored.filter_map(|stored| StoredPassword::parse(stored.expose_secret()).ok());
+            works.for_each(|stored| self.meet(stored.work()));
+            after = users.last().map(|user| user.name.clone());
+            if users.len() < usize::from(PAGE) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// From now on each log-in does this work too.

@@ -5,7 +5,7 @@ use portcullis_model::audit::{Severity, action};
 use portcullis_model::{SessionId, UserId, UserPrincipal};
 
 use super::People;
-use super::asked::{Caller, PeopleProblem, Which};
+use super::asked::{Caller, PeopleProblem, Which, unknown};
 use super::events::Event;
 use super::remembered::LifeName;
 
@@ -30,7 +30,7 @@ impl People {
     /// Ends a user's own session.
     pub async fn log_out(&self, who: &UserPrincipal, caller: &Caller) -> Result<(), PeopleProblem> {
         // Not held up by a full ledger: who logs out is to be out.
-        self.end_these(&[who.session]).await?;
+        self.end_these(&[who.session]).await.map_err(unknown)?;
         let event = Event::change(action::LOG_OUT).severity(Severity::Info);
         self.recorder.keep(event.session(who.session).about(&who.name), caller).await
     }
@@ -47,13 +47,13 @@ impl People {
             Which::One(id) => {
                 let found = self.store.sessions.by_id(id).await?;
                 match found.filter(|found| found.session.user == whose) {
-                    Some(_) => self.end_these(&[id]).await?,
+                    Some(_) => self.end_these(&[id]).await.map_err(unknown)?,
                     None => Vec::new(),
                 }
             }
             Which::All | Which::AllBut(_) => {
                 let but = if let Which::AllBut(one) = which { Some(one) } else { None };
-                let ended = self.store.sessions.end_of_user(whose, but).await?;
+                let ended = self.store.sessions.end_of_user(whose, but).await.map_err(unknown)?;
                 let gone: Vec<Gone> = ended.iter().copied().map(Gone::Session).collect();
                 self.gone(&gone);
                 ended

@@ -83,7 +83,7 @@ impl People {
             return Ok(());
         }
         self.recorder.check_room()?;
-        self.end_these(&[id]).await?;
+        self.end_these(&[id]).await.map_err(asked::unknown)?;
         let event =
             Event::change(action::LOG_OUT).severity(Severity::Info).session(id).about(&found.user.name);
         self.recorder.keep(event.details("by its refresh token"), caller).await

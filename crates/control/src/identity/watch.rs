@@ -113,8 +113,11 @@ impl People {
     /// Looks at the keys each minute, and at once when they have changed; more often while there are none.
     async fn watch_keys(&self) {
         loop {
+            let is_first = self.signing().is_none();
             if let Err(problem) = self.step_keys().await {
                 Self::report_signing(&problem);
+            } else if is_first && let Err(problem) = self.meet_works().await {
+                asked::report(&problem);
             }
             let pause = if self.signing().is_some() { 60 } else { 1 };
             // Too late is what this waits for.

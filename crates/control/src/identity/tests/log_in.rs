@@ -5,6 +5,7 @@ use portcullis_contract::identity::{Place, UserState};
 use portcullis_contract::ports::{CredentialKind, NotKnown};
 use portcullis_model::audit::{Kind, Outcome};
 use portcullis_model::{Shown, UserName};
+use portcullis_testkit::{WAIT, eventually};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{OTHER, PASSWORD, World, application, local, permissions, rules, shop, user_of};
@@ -95,6 +96,26 @@ async fn an_address_waits_after_five_wrong_passwords_and_a_known_device_does_not
 }
 
 #[tokio::test]
+async fn who_does_not_wait_for_the_answer_is_counted_all_the_same() {
+    let world = World::new().await;
+    for _ in 0..5 {
+        let begun = world.people.figures().hashed;
+        let mut trying = Box::pin(world.try_log_in("ben", OTHER, None, Wants::Cookie, 9));
+        // The client leaves as soon as the password is looked at.
+        tokio::select! {
+            biased;
+            _ = &mut trying => {}
+            () = eventually(WAIT, || async { world.people.figures().hashed > begun }) => {}
+        }
+        drop(trying);
+        // The only thread is free again once another one had its turn.
+        world.try_log_in("nobody", OTHER, None, Wants::Cookie, 10 + begun as u8).await.unwrap_err();
+    }
+    assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 9).await.is_err());
+    assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 8).await.is_ok());
+}
+
+#[tokio::test]
 async fn an_account_is_unlocked_by_an_administrator() {
     let world = World::new().await;
     for from in 100..110 {
@@ -138,6 +159,57 @@ async fn an_imported_password_is_good_and_replaced() {
     let user = user_of(world.ask_cookie(&begun.cookie.unwrap()).await);
     assert_eq!(user.user_id.as_deref(), Some("17"));
     assert!(world.user("eve").await.password.unwrap().expose_secret().starts_with("$argon2id$"));
+}
+
+#[tokio::test]
+async fn what_imported_passwords_cost_is_known_from_the_start() {
+    let world = World::new().await;
+    let eve = NewUser {
+        name: UserName::parse("eve").unwrap(),
+        user_id: None,
+        roles: Vec::new(),
+        password: NewPassword::Imported(SecretString::from(as_authelia_does(PASSWORD))),
+    };
+    world.people.create_user(eve, &local()).await.unwrap();
+    let other = world.outside.node(2, rules());
+    assert!(other.other_works().is_empty());
+    other.meet_works().await.unwrap();
+    // That of `ann` and `ben`, and that of `eve`.
+    assert_eq!(other.other_works().len(), 2);
+}
+
+#[tokio::test]
+async fn an_account_that_changes_while_its_owner_logs_in_is_looked_at_again() {
+    let world = World::new().await;
+    let before = world.user("ben").await;
+    let begin = async |user: &portcullis_contract::identity::User| {
+        let now = portcullis_contract::ports::Clock::wall(&*world.outside.clock);
+        let session = portcullis_contract::identity::Session {
+            id: portcullis_model::SessionId(*world.people.random()),
+            user: user.id,
+            created: now,
+            seen: now,
+            ends: now + std::time::Duration::from_secs(60),
+            address: None,
+            user_agent: None,
+            holder: portcullis_contract::identity::Holder::Browser,
+        };
+        let room = portcullis_contract::identity::SessionRoom {
+            per_user: 9,
+            all: 9,
+            idle_before: world.people.idle_before(now),
+        };
+        world.people.begin_at_store(user.clone(), &session, None, room).await.map(|user| user.version)
+    };
+    assert_eq!(begin(&before).await, Ok(0));
+    // Other roles: it goes on with them. Another password, or a closed account: it does not.
+    world.people.change_roles(before.id, vec![super::world::role("readonly")], &local()).await.unwrap();
+    assert_eq!(begin(&before).await, Ok(1));
+    world.people.set_password(before.id, &OTHER.into(), &local()).await.unwrap();
+    assert_eq!(begin(&before).await, Err(LogInProblem::Invalid));
+    let now = world.user("ben").await;
+    world.people.set_state(before.id, UserState::Disabled, &local()).await.unwrap();
+    assert_eq!(begin(&now).await, Err(LogInProblem::Invalid));
 }
 
 /// What PBKDF2 makes of a password, as Authelia stores it.
