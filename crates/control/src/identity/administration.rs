@@ -9,7 +9,6 @@ use secrecy::{ExposeSecret, SecretString};
 use super::People;
 use super::asked::{Caller, NewPassword, NewUser, PeopleProblem, unknown};
 use super::events::Event;
-use super::pool::{Full, RETRY_AFTER_S};
 
 impl People {
     /// Accounts in the order of their names, at most `count` of those after `after`.
@@ -34,7 +33,7 @@ impl People {
         let (password, said) = match &new.password {
             NewPassword::None => (None, "without a password"),
             NewPassword::Chosen(password) => {
-                (Some(self.new_password(password, &new.name, caller).await?), "with a password")
+                (Some(self.hash_chosen(password, &new.name, caller).await?), "with a password")
             }
             NewPassword::Imported(hash) => {
                 self.meet(StoredPassword::parse(hash.expose_secret())?.work());
@@ -126,7 +125,7 @@ impl People {
     ) -> Result<User, PeopleProblem> {
         let mut user = self.user(id).await?;
         self.recorder.check_room()?;
-        user.password = Some(self.new_password(password, &user.name, caller).await?);
+        user.password = Some(self.hash_chosen(password, &user.name, caller).await?);
         user.password_set = Some(self.clock.wall());
         let event = Event::change(action::PASSWORD_CHANGE).about(&user.name);
         let event = event.severity(Severity::High).details("by an administrator; all sessions ended");
@@ -178,17 +177,6 @@ impl People {
         user.version += 1;
         self.recorder.keep(event, caller).await?;
         Ok(user)
-    }
-
-    async fn new_password(
-        &self,
-        password: &SecretString,
-        name: &UserName,
-        caller: &Caller,
-    ) -> Result<SecretString, PeopleProblem> {
-        self.check_password(password, &[name.as_str()])?;
-        let busy = |Full| PeopleProblem::Busy { retry_after_s: RETRY_AFTER_S };
-        self.hash(password, caller).await.map_err(busy)?.ok_or(PeopleProblem::Unavailable)
     }
 
     /// Roles in their order, each once and each declared.

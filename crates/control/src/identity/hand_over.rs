@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_access::session::{self, SecretUse};
-use portcullis_contract::identity::{CodeUse, Place};
+use portcullis_contract::identity::{CodeUse, Gone, Place};
 use portcullis_model::{ApplicationName, SessionId, UserPrincipal};
 use secrecy::SecretString;
 
@@ -47,6 +47,8 @@ impl People {
         }
         let (cookie, ticket) = self.ticket(SessionId(*id), Place::Application(at.clone()));
         let is_there = self.store.sessions.add_ticket(&ticket).await?;
+        // An earlier cookie of this place is good no longer: all of the session's are looked up again.
+        self.remembered.end(&[Gone::Session(ticket.session)]);
         Ok(is_there.then_some(cookie))
     }
 }

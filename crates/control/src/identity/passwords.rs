@@ -2,15 +2,15 @@
 
 use portcullis_access::lockout::{Block, Outcome as Tried};
 use portcullis_access::password::{
-    Account, Candidate, Reason, Standing, StoredPassword, Verdict, Verifier, Work,
+    Account, Candidate, Reason, Standing, StoredPassword, Verdict, Verifier, Weakness, Work,
 };
 use portcullis_contract::identity::{Changed, Ending, Gone, StoreProblem, User, UserState};
 use portcullis_model::audit::{Outcome, action};
-use portcullis_model::{Prefix, UserPrincipal};
+use portcullis_model::{Prefix, UserName, UserPrincipal};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
-use super::asked::{Caller, PasswordProblem};
+use super::asked::{Caller, PasswordProblem, PeopleProblem, SetUpProblem};
 use super::events::Event;
 use super::log_in::Attempt;
 use super::pool::{Full, RETRY_AFTER_S};
@@ -26,6 +26,46 @@ pub(super) struct Judgement {
     pub(super) rehashed: Option<StoredPassword>,
     /// What has to wait from now on.
     pub(super) blocks: Vec<Block>,
+}
+
+/// Why a password that was chosen is not hashed.
+pub(super) enum NotHashed {
+    /// It may not be chosen.
+    Weak(Weakness),
+    /// There is no room for it now.
+    Full,
+    /// Memory is short.
+    Failed,
+}
+
+impl From<NotHashed> for PasswordProblem {
+    fn from(problem: NotHashed) -> Self {
+        match problem {
+            NotHashed::Weak(weakness) => Self::Weak(weakness),
+            NotHashed::Full => Self::Busy { retry_after_s: RETRY_AFTER_S },
+            NotHashed::Failed => Self::Unavailable,
+        }
+    }
+}
+
+impl From<NotHashed> for PeopleProblem {
+    fn from(problem: NotHashed) -> Self {
+        match problem {
+            NotHashed::Weak(weakness) => Self::Weak(weakness),
+            NotHashed::Full => Self::Busy { retry_after_s: RETRY_AFTER_S },
+            NotHashed::Failed => Self::Unavailable,
+        }
+    }
+}
+
+impl From<NotHashed> for SetUpProblem {
+    fn from(problem: NotHashed) -> Self {
+        match problem {
+            NotHashed::Weak(weakness) => Self::Weak(weakness),
+            NotHashed::Full => Self::Busy { retry_after_s: RETRY_AFTER_S },
+            NotHashed::Failed => Self::Unavailable,
+        }
+    }
 }
 
 impl People {
@@ -73,17 +113,22 @@ impl People {
         self.pool.run(Prefix::of(caller.address), work).await
     }
 
-    /// Hashes a password that may be chosen.
-    pub(super) async fn hash(
+    /// Hashes a password that somebody of this name chooses, if it may be chosen. To judge that takes long too.
+    pub(super) async fn hash_chosen(
         &self,
         password: &SecretString,
+        name: &UserName,
         caller: &Caller,
-    ) -> Result<Option<SecretString>, Full> {
-        let (verifier, salt) = (self.verifier(), self.random::<16>());
-        let candidate = Candidate::new(password.expose_secret());
-        let work = move || verifier.hash(&candidate, &salt);
-        let hashed = self.pool.run(Prefix::of(caller.address), work).await?;
-        Ok(hashed.map(|hashed| SecretString::from(hashed.as_str())))
+    ) -> Result<SecretString, NotHashed> {
+        let (verifier, policy, salt) = (self.verifier(), self.rules.load().policy, self.random::<16>());
+        let (candidate, name) = (Candidate::new(password.expose_secret()), name.clone());
+        let work = move || {
+            policy.check(&candidate, &[name.as_str(), "portcullis"])?;
+            Ok(verifier.hash(&candidate, &salt))
+        };
+        let hashed = self.pool.run(Prefix::of(caller.address), work).await.map_err(|Full| NotHashed::Full)?;
+        let hashed = hashed.map_err(NotHashed::Weak)?.ok_or(NotHashed::Failed)?;
+        Ok(SecretString::from(hashed.as_str()))
     }
 
     /// Stores a password anew after its owner has shown it. If that fails, the next log-in does it.
@@ -113,7 +158,6 @@ impl People {
         new: &SecretString,
         caller: &Caller,
     ) -> Result<(), PasswordProblem> {
-        self.check_password(new, &[who.name.as_str()])?;
         self.recorder.check_room().map_err(|_| PasswordProblem::Unavailable)?;
         let busy = |Full| PasswordProblem::Busy { retry_after_s: RETRY_AFTER_S };
         // A session is known here as a device is at log-in: what others do to the account does not keep its owner out.
@@ -128,8 +172,7 @@ impl People {
             self.recorder.note(event, Some(caller));
             return Err(PasswordProblem::Wrong);
         };
-        let hashed = self.hash(new, caller).await.map_err(busy)?;
-        user.password = Some(hashed.ok_or(PasswordProblem::Unavailable)?);
+        user.password = Some(self.hash_chosen(new, &who.name, caller).await?);
         user.password_set = Some(self.clock.wall());
         match self.store.users.change(&user, Ending::AllBut(who.session)).await? {
             Changed::Yes => {}
@@ -140,16 +183,6 @@ impl People {
         let event = Event::change(action::PASSWORD_CHANGE).about(&who.name).session(who.session);
         let event = event.details("by its owner; all other sessions ended");
         self.recorder.keep(event, caller).await.map_err(|_| PasswordProblem::Unavailable)
-    }
-
-    /// Whether a password may be chosen by somebody of these names.
-    pub(super) fn check_password(
-        &self,
-        password: &SecretString,
-        own_words: &[&str],
-    ) -> Result<(), portcullis_access::password::Weakness> {
-        let words: Vec<&str> = own_words.iter().copied().chain(["portcullis"]).collect();
-        self.rules.load().policy.check(&Candidate::new(password.expose_secret()), &words)
     }
 
     /// The verifier of this moment.

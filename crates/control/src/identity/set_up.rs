@@ -12,7 +12,6 @@ use super::People;
 use super::asked::{Caller, PeopleProblem, SetUpProblem};
 use super::events::Event;
 use super::log_in::after;
-use super::pool::{Full, RETRY_AFTER_S};
 
 /// How long the code is good for.
 const GOOD_FOR: Duration = Duration::from_secs(3600);
@@ -40,19 +39,20 @@ impl People {
         caller: &Caller,
     ) -> Result<(), SetUpProblem> {
         let name = UserName::parse(name)?;
-        self.check_password(password, &[name.as_str()])?;
-        // A text that can be no code is not hashed for.
+        // Nobody is hashed for who can have no code.
         let hash = session::hash_of_typed(code).ok_or(SetUpProblem::Code)?;
+        if self.store.users.any().await? {
+            return Err(SetUpProblem::Code);
+        }
         let role = self.rules.load().administrators().next().cloned().ok_or(SetUpProblem::NoRole)?;
         self.recorder.check_room().map_err(|_| SetUpProblem::Unavailable)?;
-        let hashed = self.hash(password, caller).await;
-        let hashed = hashed.map_err(|Full| SetUpProblem::Busy { retry_after_s: RETRY_AFTER_S })?;
+        let hashed = self.hash_chosen(password, &name, caller).await?;
         let now = self.clock.wall();
         let user = User {
             id: UserId(*self.random::<16>()),
             name,
             user_id: None,
-            password: Some(hashed.ok_or(SetUpProblem::Unavailable)?),
+            password: Some(hashed),
             password_set: Some(now),
             roles: vec![role.clone()],
             state: UserState::Active,

@@ -95,7 +95,7 @@ impl People {
         tokio::join!(
             self.every(POLL_EVERY, || self.poll()),
             self.every(FRESH, || self.sweep()),
-            self.every(NOTED_EVERY, || self.flush()),
+            self.every(NOTED_EVERY, || self.tidy()),
             self.every(Duration::from_secs(60), || self.clear_up()),
             self.watch_keys(),
         );
@@ -188,6 +188,12 @@ impl People {
                 Err(_) => break,
             }
         }
+    }
+
+    /// Writes down last uses, and lets go what is no use any more.
+    pub(super) async fn tidy(&self) {
+        self.flush().await;
+        let now = self.clock.wall();
         self.remembered.sweep(now);
         self.assertions.sweep(now);
     }

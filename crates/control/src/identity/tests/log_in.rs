@@ -268,6 +268,12 @@ async fn a_session_is_brought_to_one_application_once() {
     assert_eq!(there, who);
     let portal = world.ask(&Place::Portal, CredentialKind::Cookie, own.expose_secret()).await;
     assert_eq!(portal.unwrap_err(), NotKnown::Elsewhere);
+    // Another cookie for the same place takes its place.
+    let code = world.people.begin_hand_over(&who, &shop_name).await.unwrap();
+    let newer = world.people.finish_hand_over(code.expose_secret(), &shop_name).await.unwrap().unwrap();
+    assert!(world.ask(&shop(), CredentialKind::Cookie, own.expose_secret()).await.is_err());
+    let own = newer;
+    assert!(world.ask(&shop(), CredentialKind::Cookie, own.expose_secret()).await.is_ok());
     // Used, elsewhere, too late, made up.
     let finish = async |code: &str, at| world.people.finish_hand_over(code, at).await.unwrap().is_some();
     assert!(!finish(code.expose_secret(), &shop_name).await);

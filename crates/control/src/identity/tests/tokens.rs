@@ -53,7 +53,7 @@ async fn a_token_is_good_for_one_application_until_its_time_is_over() {
     assert!(ask_token(&world, &shop(), &tokens.access).await.is_ok());
     world.pass(1).await;
     assert_eq!(recall_token(&world, &shop(), &tokens.access), Some(Err(NotKnown::Expired)));
-    world.people.sweep().await;
+    world.people.tidy().await;
     assert_eq!(world.people.figures().credentials, 0);
     assert_eq!(recall_token(&world, &shop(), &tokens.access), Some(Err(NotKnown::Expired)));
 }
