@@ -45,6 +45,9 @@ pub fn judge(
     match (page.origins, foreign) {
         ([_, _, ..], _) => Err(Foreign::Origins),
         ([origin], _) if trusted(origin) => Ok(()),
+        // A page that tells nobody where it leads from (`Referrer-Policy: no-referrer`) hides its origin from itself too
+        // (Fetch §3.2). Of an origin that is none, such as a sandbox, browsers say `cross-site`.
+        (["null"], None) if page.sites == ["same-origin"] => Ok(()),
         // Both must agree: what a redirect has led through another site keeps its origin in some browsers.
         ([origin], None) if Origin::parse(origin).is_ok_and(|origin| origin.is_of(host, scheme)) => Ok(()),
         ([origin], None) => Err(Foreign::Origin((*origin).to_owned())),
@@ -81,7 +84,6 @@ mod tests {
             "https://www.shop.test",
             "https://shop.test:8443",
             "http://shop.test",
-            "null",
             "",
             "https://friend.test.evil.test",
         ] {
@@ -94,6 +96,13 @@ mod tests {
             check(&["https://shop.test"], &[site], false);
             check(&[], &["same-origin", site], false);
         }
+        // A page that hides where it leads from, and the same said of another's, of nobody's, or by no browser.
+        check(&["null"], &["same-origin"], true);
+        for sites in [&[][..], &["none"], &["cross-site"], &["same-site"], &["same-origin", "cross-site"]] {
+            check(&["null"], sites, false);
+        }
+        check(&["null", "null"], &["same-origin"], false);
+        check(&["NULL"], &["same-origin"], false);
         // Those that the operator trusts are of another site by nature.
         for site in ["cross-site", "same-site"] {
             check(&["https://friend.test"], &[site], true);

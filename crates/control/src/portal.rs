@@ -240,7 +240,7 @@ fn refuse(visit: &Visit<'_>, refused: Refused, reader: Reader) -> Response<Bytes
             let on = (!matches!(refused, Refused::NoApplication | Refused::NotFound))
                 .then_some((LOG_IN, "Log in"));
             let id = visit.asked.id.to_string();
-            answer::page(status, page::message(title, words, on, Some(&id)), None)
+            answer::page(status, page::message(title, words, on, Some(&id)))
         }
     };
     let headers = answer.headers_mut();

@@ -121,5 +121,5 @@ async fn draw(
     let sessions = people.sessions_of(user.id).await?;
     let keys = people.api_keys(Some(user.id), None, KEYS_SHOWN_MAX).await?;
     let account = Account { user, sessions: &sessions, keys: &keys };
-    Ok(visit.page(status, page::account(visit.forms(), &account, said), None))
+    Ok(visit.forms_page(status, page::account(visit.forms(), &account, said), None))
 }

@@ -26,19 +26,24 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
-/// A page. Browsers hold the policy for forms against redirects too, so a page whose form leads on to another origin
-/// names that one.
-pub(super) fn page(status: StatusCode, markup: Markup, leads_to: Option<&str>) -> Response<Bytes> {
+/// A page that only says something.
+pub(super) fn page(status: StatusCode, markup: Markup) -> Response<Bytes> {
     let mut answer = plain(status, "text/html; charset=utf-8", markup.into_string());
-    let policy = match leads_to {
-        Some(origin) => HeaderValue::try_from(
-            POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}")),
-        )
-        .ok(),
-        None => None,
-    };
-    let policy = policy.unwrap_or(HeaderValue::from_static(POLICY));
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    answer
+}
+
+/// A page with forms. Browsers hold the policy for forms against redirects too, so a page whose form leads on to another
+/// origin names that one.
+pub(super) fn forms(status: StatusCode, markup: Markup, leads_to: Option<&str>) -> Response<Bytes> {
+    let mut answer = page(status, markup);
+    // With `no-referrer` a browser would hide the page's origin from ourselves too, and the form would be refused.
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    let policy =
+        leads_to.map(|origin| POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}")));
+    if let Some(Ok(policy)) = policy.map(HeaderValue::try_from) {
+        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     answer
 }
 

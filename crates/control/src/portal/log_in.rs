@@ -22,7 +22,7 @@ use super::page::{self, Form, Said};
 use super::received::Written;
 use super::visit::{Refused, Sent, Visit};
 use super::way::{Way, back_to};
-use super::{ACCOUNT, Answered, LOG_IN};
+use super::{ACCOUNT, Answered, LOG_IN, answer};
 use crate::identity::{LogIn, LogInProblem, People, Wants};
 
 /// The same words for a wrong password, an unknown name, and an account that is locked or closed.
@@ -207,7 +207,7 @@ fn not_finished(visit: &Visit<'_>, back: &ReturnTo) -> Response<Bytes> {
     let again = format!("{LOG_IN}?return={}", back.in_query());
     let id = visit.asked.id.to_string();
     let markup = page::message("The log-in was not finished", words, Some((&again, "Log in")), Some(&id));
-    visit.page(StatusCode::FORBIDDEN, markup, None)
+    answer::page(StatusCode::FORBIDDEN, markup)
 }
 
 /// Ends the session, and so everything that shows it, everywhere.
@@ -240,7 +240,7 @@ fn form(
     said: Option<Said<'_>>,
 ) -> Response<Bytes> {
     let markup = page::log_in(visit.forms(), way, name, said);
-    visit.page(status, markup, way.and_then(Way::elsewhere))
+    visit.forms_page(status, markup, way.and_then(Way::elsewhere))
 }
 
 fn find(visit: &Visit<'_>, to: &str, back: Option<&str>, state: Option<&str>) -> Result<Way, Refused> {

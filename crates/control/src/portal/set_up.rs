@@ -30,7 +30,7 @@ impl Sent for First {
 
 /// The page.
 pub(super) fn show(visit: &Visit<'_>) -> Answered {
-    Ok(visit.page(StatusCode::OK, page::set_up(visit.forms(), "", None), None))
+    Ok(visit.forms_page(StatusCode::OK, page::set_up(visit.forms(), "", None), None))
 }
 
 /// Makes the account.
@@ -59,5 +59,5 @@ pub(super) async fn set_up(visit: &Visit<'_>, people: &People) -> Answered {
 
 fn wrong(visit: &Visit<'_>, sent: &First, words: &str) -> Answered {
     let markup = page::set_up(visit.forms(), &sent.username, Some(Said::Wrong(words)));
-    Ok(visit.page(StatusCode::FORBIDDEN, markup, None))
+    Ok(visit.forms_page(StatusCode::FORBIDDEN, markup, None))
 }

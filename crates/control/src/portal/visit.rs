@@ -158,9 +158,14 @@ impl<'a> Visit<'a> {
         cross_site::judge(page, self.authority, self.scheme, |_| false).map_err(|_| Refused::Foreign)
     }
 
-    /// Answers with a page. A browser that is new gets its secret with it.
-    pub(super) fn page(&self, status: StatusCode, markup: Markup, leads_to: Option<&str>) -> Response<Bytes> {
-        self.known(answer::page(status, markup, leads_to))
+    /// Answers with a page of forms. A browser that is new gets its secret with it.
+    pub(super) fn forms_page(
+        &self,
+        status: StatusCode,
+        markup: Markup,
+        leads_to: Option<&str>,
+    ) -> Response<Bytes> {
+        self.known(answer::forms(status, markup, leads_to))
     }
 
     /// Leads the browser on.
