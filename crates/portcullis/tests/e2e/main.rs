@@ -24,6 +24,7 @@ mod http2;
 mod identity;
 mod ledger;
 mod operations;
+mod portal;
 mod proxy;
 mod references;
 mod secure;
