@@ -170,6 +170,13 @@ impl Browser {
         self.evaluate("location.href").await.as_str().expect("an address").to_owned()
     }
 
+    /// Waits until the page of this address is there, whatever has led to it.
+    pub async fn arrives_at(&mut self, address: &str) {
+        let is_there = format!("location.href == {} && document.readyState == 'complete'", json!(address));
+        let browser = tokio::sync::Mutex::new(self);
+        eventually(PATIENCE, async || browser.lock().await.holds(&is_there).await).await;
+    }
+
     /// The text that somebody sees.
     pub async fn text(&mut self) -> String {
         self.evaluate("document.body.innerText").await.as_str().unwrap_or_default().to_owned()

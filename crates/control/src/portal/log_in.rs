@@ -170,7 +170,7 @@ pub(super) async fn log_in(visit: &Visit<'_>, people: &People) -> Answered {
         people.log_out(before, &visit.caller()).await?;
     }
     let secret = logged_in.cookie.ok_or(Refused::Internal)?;
-    let mut answer = visit.see_other(&onward(way.as_ref()))?;
+    let mut answer = go_on(visit, way.as_ref())?;
     let cookies = [
         Cookie::Session.set(visit.scheme, &secret).ok_or(Refused::Internal)?,
         Cookie::Device.set(visit.scheme, &logged_in.device).ok_or(Refused::Internal)?,
@@ -250,6 +250,18 @@ fn find(visit: &Visit<'_>, to: &str, back: Option<&str>, state: Option<&str>) ->
 /// The way to a page of this very origin; on one that is the portal's alone there is none.
 fn here(visit: &Visit<'_>, back: &str) -> Option<Way> {
     find(visit, visit.host(), Some(back), None).ok()
+}
+
+/// Leads on somebody who has logged in. Browsers hold redirects of a form against its page's `form-action`, so an
+/// application that leads on to another origin at once would be out of reach: a page in between ends what the form began.
+/// Programs know no such pages, and no such policy.
+fn go_on(visit: &Visit<'_>, way: Option<&Way>) -> Answered {
+    let address = onward(way);
+    if way.is_some() && visit.is_navigation() {
+        Ok(answer::page(StatusCode::OK, page::going_on(&address)))
+    } else {
+        visit.see_other(&address)
+    }
 }
 
 fn onward(way: Option<&Way>) -> String {

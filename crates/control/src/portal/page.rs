@@ -304,6 +304,18 @@ fn keys(keys: &[StoredApiKey]) -> Markup {
     }
 }
 
+/// The page between a log-in and what was asked for. It goes on by itself, and no longer as a part of the form.
+pub(super) fn going_on(address: &str) -> Markup {
+    let main = html! {
+        (brand())
+        main.card {
+            h1 { "You are logged in" }
+            p.below { a.button href=(address) { "Go on" } }
+        }
+    };
+    whole("You are logged in", Width::Narrow, None, Some(address), main)
+}
+
 /// A page that only says something, with one way on.
 pub(super) fn message(title: &str, words: &str, on: Option<(&str, &str)>, id: Option<&str>) -> Markup {
     let card = html! {
@@ -342,6 +354,11 @@ enum Width {
 }
 
 fn document(title: &str, width: Width, said: Option<Said<'_>>, body: Markup) -> Markup {
+    whole(title, width, said, None, body)
+}
+
+/// A document, and where it leads by itself.
+fn whole(title: &str, width: Width, said: Option<Said<'_>>, leads_to: Option<&str>, body: Markup) -> Markup {
     let class = match width {
         Width::Narrow => "column",
         Width::Wide => "column wide",
@@ -354,6 +371,7 @@ fn document(title: &str, width: Width, said: Option<Said<'_>>, body: Markup) -> 
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
+                @if let Some(address) = leads_to { meta http-equiv="refresh" content={ "0; url=" (address) }; }
                 // A screen reader says the title first.
                 title { @if Said::is_wrong(said) { "Error: " } (title) }
                 link rel="stylesheet" href="/.portcullis/style.css";

@@ -158,6 +158,11 @@ impl<'a> Visit<'a> {
         cross_site::judge(page, self.authority, self.scheme, |_| false).map_err(|_| Refused::Foreign)
     }
 
+    /// Whether a browser goes from page to page (W3C Fetch Metadata §2.2).
+    pub(super) fn is_navigation(&self) -> bool {
+        self.asked.request.headers().get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate")
+    }
+
     /// Answers with a page of forms. A browser that is new gets its secret with it.
     pub(super) fn forms_page(
         &self,
@@ -184,6 +189,7 @@ impl<'a> Visit<'a> {
     }
 }
 
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// All values of a field; one that is no text is no browser's.

@@ -5,6 +5,7 @@
 //! | `/echo`, and every path not below | JSON of what it saw: `method`, `target`, `authority`, `headers`, `header_list`, `body`, `body_bytes`, `body_crc32`, `trailers` |
 //! | `/echo-trailers` | the same; the request's trailers come back as trailers too |
 //! | `/status/{n}` | status `n` with a stack trace in the body and headers that name the software |
+//! | `/redirect/{host}` | 302 to the first page of another host, over HTTPS |
 //! | `/bytes/{n}` | `n` pattern bytes with their length; `/chunked/{n}` without |
 //! | `/sink` | reads the body, answers `{"body_bytes", "body_crc32"}` |
 //! | `/sse?every_ms=50&count=3` | server-sent events by timer and by [`super::Upstream::send_event`] until dropped |
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_KEY};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, SEC_WEBSOCKET_KEY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -88,6 +89,7 @@ pub(super) async fn answer(
     let body = receive(&state, number, incoming).await.map_err(io::Error::other)?;
     let answer = match name {
         "status" => with_fields(text(status_of(first), STACK_TRACE), &SOFTWARE_FIELDS),
+        "redirect" => redirect(first.unwrap_or_default()),
         "bytes" => Response::new(pattern(number_of(first))),
         "chunked" => {
             let frames = pattern(number_of(first)).into_data_stream();
@@ -255,6 +257,10 @@ fn text(status: StatusCode, content: &'static str) -> Response<Payload> {
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
+}
+
+fn redirect(host: &str) -> Response<Payload> {
+    with_fields(text(StatusCode::FOUND, "elsewhere\n"), &[(LOCATION.as_str(), &format!("https://{host}/"))])
 }
 
 fn with_fields(mut answer: Response<Payload>, fields: &[(&str, &str)]) -> Response<Payload> {

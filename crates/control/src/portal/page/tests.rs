@@ -83,6 +83,7 @@ fn pages_are_sent_as_reviewed() {
     let on = Some(("/.portcullis/login", "Log in"));
     let page = message("Try that again", "This form is too old, or came from elsewhere.", on, Some("0190"));
     insta::assert_snapshot!("message", page.into_string());
+    insta::assert_snapshot!("going_on", going_on("/orders?page=2&sort=date").into_string());
 }
 
 #[test]
@@ -116,6 +117,7 @@ fn nothing_that_a_stranger_wrote_becomes_a_part_of_a_page() {
         log_in(forms, Some(&way()), evil, Some(Said::Wrong(evil))),
         set_up(forms, evil, Some(Said::Done(evil))),
         message(evil, evil, Some((evil, evil)), Some(evil)),
+        going_on(evil),
         account,
     ];
     for page in pages.map(Markup::into_string) {

@@ -47,6 +47,32 @@ async fn a_session_comes_to_the_page_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn what_follows_a_log_in_is_no_part_of_its_form() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let (_, page) = browser.follow(&format!("{SHOP}/.portcullis/login?return=/a")).await;
+    let shown = text(&page);
+    let of = |name: &str| hidden(&shown, "/.portcullis/login", name);
+    let (proof, state) = (of("proof"), of("state"));
+    let form = [
+        ("proof", proof.as_str()),
+        ("to", "shop.test"),
+        ("return", "/a"),
+        ("state", &state),
+        ("username", "ann"),
+        ("password", PASSWORD),
+    ];
+    let navigates = [("origin", PORTAL), ("sec-fetch-mode", "navigate")];
+    let page = browser.post_with("https://login.test/.portcullis/login", &navigates, &form).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let shown = text(&page);
+    let leads =
+        shown.split("http-equiv=\"refresh\" content=\"0; url=").nth(1).unwrap().split('"').next().unwrap();
+    let (at, _) = browser.follow(&format!("{PORTAL}{}", leads.replace("&amp;", "&"))).await;
+    assert_eq!(at, "https://shop.test/a");
+}
+
+#[tokio::test]
 async fn a_code_is_good_once_at_its_application_in_the_browser_that_asked() {
     let world = World::start().await;
     let (mut browser, mut victim) = (world.browser(), world.browser());

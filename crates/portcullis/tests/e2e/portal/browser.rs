@@ -103,7 +103,7 @@ async fn a_browser_comes_to_the_page_that_it_asked_for_and_leaves_everything_at_
     seen(&mut browser, "log-in-for-shop").await;
     // Forms lead from one origin to the other, against which Chromium holds the policy of the page.
     log_in(&mut browser, PASSWORD).await;
-    assert_eq!(browser.address().await, "https://shop.test/echo?page=2");
+    browser.arrives_at("https://shop.test/echo?page=2").await;
     let asked = house.upstream.last_request("/echo").unwrap();
     assert_eq!(asked.headers["x-portcullis-user"], "ann");
     let cookies = asked.headers.get("cookie").map(|line| line.to_str().unwrap()).unwrap_or_default();
@@ -118,6 +118,17 @@ async fn a_browser_comes_to_the_page_that_it_asked_for_and_leaves_everything_at_
     assert_eq!(browser.address().await, LOG_IN);
     browser.open("https://shop.test/other").await;
     assert!(browser.address().await.starts_with("https://login.test/.portcullis/authorize?"));
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_application_may_lead_on_to_another_origin_right_after_a_log_in() {
+    let house = House::start().await;
+    let mut browser = Browser::start(house.gate.address("public"), Scripts::Off).await;
+    set_up(&house, &mut browser).await;
+    browser.open("https://shop.test/redirect/www.shop.test").await;
+    log_in(&mut browser, PASSWORD).await;
+    browser.arrives_at("https://www.shop.test/").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
@@ -177,7 +188,7 @@ async fn on_one_origin_the_same_pages_are_below_the_application() {
     browser.enter().await;
     browser.open("https://shop.test/echo?page=2").await;
     log_in(&mut browser, PASSWORD).await;
-    assert_eq!(browser.address().await, "https://shop.test/echo?page=2");
+    browser.arrives_at("https://shop.test/echo?page=2").await;
     // A page of the application logs out with a form of its own.
     let form =
         "document.body.innerHTML = '<form method=post action=/.portcullis/logout><button></button></form>'";
