@@ -227,6 +227,8 @@ pub enum CodeUse {
     SetUp,
     /// To bring a session from the portal to an application.
     HandOver,
+    /// To choose a password of one's own, without an old one.
+    Password,
 }
 
 /// How making the first account went.

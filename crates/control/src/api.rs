@@ -4,15 +4,21 @@
 //! them decides anything here: whoever has become an `Actor` may do all of it, and each change is in the ledger before it is
 //! answered. The document `docs/reference/openapi.json` is made of the same lines as the routes.
 
+mod api_keys;
 mod asked;
 mod bans;
 mod events;
+mod importing;
 mod page;
+mod people;
 mod problem;
 mod reloading;
+mod rescue;
 mod roles;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::sync::Arc;
 
@@ -32,6 +38,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::identity::People;
 use problem::Problem;
 
 /// Where all of it lies.
@@ -60,6 +67,8 @@ pub struct ApiPorts {
     pub bans: Option<Arc<dyn Bans>>,
     /// Who takes over a changed configuration.
     pub reload: Option<Arc<dyn Reload>>,
+    /// The service of people, where they can log in.
+    pub people: Option<Arc<People>>,
 }
 
 /// What all questions share.
@@ -84,7 +93,22 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::search_events))
         .routes(routes!(reloading::reload_config))
         .routes(routes!(roles::list_roles))
-        .routes(routes!(roles::show_role));
+        .routes(routes!(roles::show_role))
+        .routes(routes!(users::list_users, users::add_user))
+        .routes(routes!(importing::import_users))
+        .routes(routes!(users::show_user, users::delete_user))
+        .routes(routes!(users::set_user_roles))
+        .routes(routes!(users::set_user_state))
+        .routes(routes!(users::set_user_id))
+        .routes(routes!(users::set_user_password))
+        .routes(routes!(rescue::unlock))
+        .routes(routes!(rescue::set_up_code))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::end_session))
+        .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))
+        .routes(routes!(api_keys::list_api_keys, api_keys::add_api_key))
+        .routes(routes!(api_keys::show_api_key, api_keys::delete_api_key))
+        .routes(routes!(api_keys::rotate_api_key));
     OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, routes)
 }
 

@@ -8,6 +8,7 @@
 //! Read next: `judge.rs` for what a credential is worth and what happens while the store is gone, `log_in.rs` for why
 //! every refused log-in is the same, `watch.rs` for what is done without being asked.
 
+mod administer;
 mod administration;
 mod api_keys;
 mod asked;

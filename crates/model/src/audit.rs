@@ -200,6 +200,8 @@ pub mod action {
     pub const SESSION_END: &str = "session.end";
     /// A password was changed, or was to be.
     pub const PASSWORD_CHANGE: &str = "password.change";
+    /// A code was made by which somebody chooses a password of their own.
+    pub const PASSWORD_CODE: &str = "password.code";
     /// An account was made.
     pub const USER_CREATE: &str = "user.create";
     /// An account was changed.

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::adapter::{FileSurroundings, read_config};
 use crate::cli::{ApikeyCommand, ConfigFile, Format, NewKey};
-use crate::{Exit, init, log, run};
+use crate::{Exit, administration, init, log, run};
 
 /// Longest key that is read from standard input, in bytes.
 const KEY_BYTES_MAX: u64 = 1024;
@@ -22,6 +22,12 @@ const KEY_BYTES_MAX: u64 = 1024;
 /// Runs one of the subcommands.
 pub(crate) fn run(command: &ApikeyCommand) -> anyhow::Result<Exit> {
     match command {
+        ApikeyCommand::Create(wanted) => administration::api_keys::create(wanted),
+        ApikeyCommand::List { owner, wanted } => administration::api_keys::list(owner.as_deref(), wanted),
+        ApikeyCommand::Rotate { id, overlap, wanted } => {
+            administration::api_keys::rotate(id, *overlap, wanted)
+        }
+        ApikeyCommand::Delete { id, wanted } => administration::api_keys::delete(id, wanted),
         ApikeyCommand::New(wanted) => new(wanted),
         ApikeyCommand::Hash { file, format } => hash(file, *format),
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use portcullis_contract::Snapshot;
 use portcullis_contract::admin::{Actor, Erased, LocalUser, Search};
 use portcullis_contract::ports::{Administration, Clock, Entropy};
-use portcullis_control::{AdminClient, ApiClient, ApiPorts, CallError, api};
+use portcullis_control::{AdminClient, ApiClient, ApiPorts, CallError, People, api};
 use rustix::process::getuid;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ use crate::adapter::{SystemClock, SystemEntropy, check_state_directory, read_con
 use crate::audit::state_directory;
 use crate::ledger::{Ledger, Opener, Plan, SOCKET};
 use crate::run::{Configuration, show, until_done};
-use crate::{Exit, log};
+use crate::{Exit, log, people};
 
 /// What answers.
 pub(crate) enum Asked {
@@ -36,6 +36,8 @@ pub(crate) struct Files {
     snapshot: Arc<Snapshot>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// Where people can log in.
+    people: Option<Arc<People>>,
 }
 
 /// What a question came to.
@@ -74,12 +76,20 @@ impl Asked {
         let plan = Plan::of(&snapshot);
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
+        let (open_clock, open_entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
         let opened = spawn_blocking(move || {
-            let ledger = Ledger::open(&plan, Opener::Command, &clock, &entropy, &runtime)?;
-            Ok::<_, anyhow::Error>(Files { ledger, snapshot, clock, entropy })
+            Ledger::open(&plan, Opener::Command, &open_clock, &open_entropy, &runtime)
         });
-        let files = opened.await?.context("no node runs that could be asked, and")?;
-        Ok(Some(Self::Files(Box::new(files))))
+        let ledger = opened.await?.context("no node runs that could be asked, and")?;
+        let people = match people::for_command(&ledger, &snapshot, &clock, &entropy).await {
+            Ok(people) => people,
+            Err(error) => {
+                let runtime = Handle::current();
+                spawn_blocking(move || ledger.end(&runtime)).await?;
+                return Err(error);
+            }
+        };
+        Ok(Some(Self::Files(Box::new(Files { ledger, snapshot, clock, entropy, people }))))
     }
 
     /// Asks the admin API, and ends in order what was opened for that.
@@ -167,6 +177,7 @@ impl Files {
             in_force: watch::Sender::new(Arc::clone(&self.snapshot)).subscribe(),
             bans: None,
             reload: None,
+            people: self.people.clone(),
         })
     }
 }

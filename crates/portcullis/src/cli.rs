@@ -2,17 +2,19 @@
 
 mod administration;
 mod audit;
+mod people;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use administration::{BanCommand, ListWanted, RoleCommand};
+pub(crate) use administration::{BanCommand, ChangeWanted, CreateKey, ListWanted, RoleCommand};
 pub(crate) use audit::{
     AuditCommand, Conditions, DataCommand, Erase, LogPlace, ProofCheck, ProofWanted, SearchFor,
     SubjectCommand, Tail, Verify,
 };
+pub(crate) use people::{AddUser, ImportUsers, OneUser, SessionCommand, SetUpCode, UserCommand, UserFormat};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -44,15 +46,23 @@ pub(crate) enum Command {
     /// Check, show and explain configurations
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Make and hash API keys
+    /// Make accounts, give them roles, close, delete and import them
+    #[command(subcommand)]
+    User(UserCommand),
+    /// See what roles there are, and what they may do
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// See who is logged in, and end that
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Make, hash, list, rotate and end API keys
     #[command(subcommand)]
     Apikey(ApikeyCommand),
     /// Shut addresses out, see who is, let them in again
     #[command(subcommand)]
     Ban(BanCommand),
-    /// See what roles there are, and what they may do
-    #[command(subcommand)]
-    Role(RoleCommand),
+    /// Make a code for the first administrator, or for one who is locked out
+    SetupCode(SetUpCode),
     /// Verify the ledger and prove its entries, offline; read and search it
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -130,7 +140,34 @@ pub(crate) enum ConfigCommand {
 /// `portcullis apikey …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApikeyCommand {
-    /// Make a new API key: prints the key once, and the lines that let it in
+    /// Make a key of a user, kept in the store; prints it once
+    Create(CreateKey),
+    /// Show the keys of the store, without their texts, which are nowhere
+    List {
+        /// Only this user's keys
+        #[arg(long, value_name = "NAME")]
+        owner: Option<String>,
+        #[command(flatten)]
+        wanted: ListWanted,
+    },
+    /// Give a key of the store another text; the old one is good beside it for a while
+    Rotate {
+        /// The key's id, as `apikey list` shows it
+        id: String,
+        /// For how long the old text is good, such as 1h, at most 30d; 0s ends it at once
+        #[arg(long, default_value = "1d", value_name = "DURATION", value_parser = portcullis_contract::config::duration)]
+        overlap: std::time::Duration,
+        #[command(flatten)]
+        wanted: ChangeWanted,
+    },
+    /// End a key of the store
+    Delete {
+        /// The key's id, as `apikey list` shows it
+        id: String,
+        #[command(flatten)]
+        wanted: ChangeWanted,
+    },
+    /// Make a key for the configuration: prints it once, and the lines that let it in
     New(NewKey),
     /// Hash an existing key, read from standard input, so that it can be let in without storing it
     Hash {

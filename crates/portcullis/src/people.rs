@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use portcullis_contract::Snapshot;
+use portcullis_contract::identity::Gone;
+use portcullis_contract::ports::{Clock, Endings, Entropy};
 use portcullis_control::{People, PeoplePorts, Portal, Rules};
 use portcullis_gateway::{Gate, People as KnownPeople, Ports};
 use secrecy::{ExposeSecret, SecretString};
@@ -54,11 +56,43 @@ impl Peopled {
         Ok(Some(Self { people, tasks: [running, following] }))
     }
 
+    /// For administrators.
+    pub(crate) fn people(&self) -> Arc<People> {
+        Arc::clone(&self.people)
+    }
+
     /// Keeps what was not yet kept: when sessions and keys were last used.
     pub(crate) async fn end(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.people.flush().await;
     }
+}
+
+/// The service for a command while no node runs: it does what it is asked, and nothing by itself. Nodes that share the database
+/// hear of what it ended.
+pub(crate) async fn for_command(
+    ledger: &Ledger,
+    snapshot: &Snapshot,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<Option<Arc<People>>> {
+    let Some(rules) = Rules::of(snapshot) else { return Ok(None) };
+    let ports = PeoplePorts {
+        store: ledger.people_store(clock, entropy).await?,
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
+        audit: Arc::new(ledger.audit()),
+        endings: Arc::new(NothingOpen),
+    };
+    let people = People::new(ports, rules).context("the threads for passwords cannot start")?;
+    Ok(Some(Arc::new(people)))
+}
+
+/// Nothing is open while no node runs.
+struct NothingOpen;
+
+impl Endings for NothingOpen {
+    fn gone(&self, _: &Gone) {}
 }
 
 /// Takes over the rules of each configuration that comes into force.

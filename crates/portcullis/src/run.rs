@@ -182,6 +182,7 @@ impl Node {
             in_force: in_force.clone(),
             bans: Some(Arc::<Gate>::clone(&gate)),
             reload: Some(Arc::new(reload)),
+            people: peopled.as_ref().map(Peopled::people),
         };
         begin_admin(&snapshot.state_directory.join(SOCKET), api, stopped.clone());
         begin_retention(&ledger, stopped);

@@ -22,6 +22,9 @@ pub(crate) struct Problem {
     /// What is wrong one by one, where that is more than one thing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mistakes: Vec<String>,
+    /// When to come again (RFC 9110 §10.2.3).
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -33,7 +36,13 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             mistakes: Vec::new(),
+            retry_after_s: None,
         }
+    }
+
+    /// What is wrong, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
@@ -54,6 +63,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// With the time after which it is worth trying again.
+    pub(crate) fn after(mut self, retry_after_s: u64) -> Self {
+        self.retry_after_s = Some(retry_after_s);
+        self
+    }
+
     /// With what is wrong one by one.
     pub(crate) fn with(mut self, mistakes: Vec<String>) -> Self {
         self.mistakes = mistakes;
@@ -64,6 +79,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let retry_after = self.retry_after_s.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let form = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, retry_after, form, Json(self)).into_response()
     }
 }

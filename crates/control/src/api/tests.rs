@@ -1,6 +1,9 @@
 //! The API as its users meet it, over ports in memory: what is asked, what is recorded, what is not done.
 
+mod people;
+
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,22 +12,26 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use portcullis_contract::admin::{Actor, AdminProblem, Erased, LocalUser, NeverBanned, Search, StandingBan};
+use portcullis_contract::identity::Gone;
 use portcullis_contract::ports::{
-    Administration, Audit, Bans, Clock, Entropy, EventLost, FileProblem, Keeping, NotKept, Reading, SelfMade,
-    Surroundings, Urgency,
+    Administration, Audit, Bans, Clock, Endings, Entropy, EventLost, FileProblem, Keeping, NotKept, Reading,
+    SelfMade, Surroundings, Urgency,
 };
 use portcullis_contract::{Snapshot, compile};
 use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{Monotonic, Prefix};
+use portcullis_testkit::MemoryPeople;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower_service::Service;
 
 use super::*;
+use crate::identity::{PeoplePorts, Rules};
 
 const CONFIG: &str = "[access]\npermissions = [\"read:tasks\", \"write:tasks\"]\n\
     roles = { admin = [\"admin\"], user = [\"read:tasks\", \"write:tasks\"], viewer = [\"read:tasks\"] }\n\
+    [portal]\norigin = \"https://login.example.com\"\n[api_keys]\nhash_key_file = \"hash.key\"\n\
     [application.shop]\nhosts = [\"*\"]\nupstream.servers = [\"http://127.0.0.1:1\"]\n\
     [[application.shop.route]]\nname = \"all\"\npath = \"/*\"\npublic = true\n";
 
@@ -34,12 +41,12 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-/// Nothing is around the configuration.
+/// One secret is around the configuration, and nothing else.
 struct Nothing;
 
 impl Surroundings for Nothing {
     fn secret_file(&self, _: &std::path::Path) -> Result<SecretString, FileProblem> {
-        Err(FileProblem::Missing)
+        Ok("drawn-for-tests-only-7Kq2vX9mB4tR8wLz".into())
     }
     fn public_file(&self, _: &std::path::Path) -> Result<Vec<u8>, FileProblem> {
         Err(FileProblem::Missing)
@@ -65,7 +72,8 @@ impl Surroundings for Nothing {
 #[derive(Default)]
 struct Node {
     entries: Mutex<Vec<Entry<Personal>>>,
-    is_full: std::sync::atomic::AtomicBool,
+    is_full: AtomicBool,
+    drawn: AtomicU64,
     bans: Mutex<BTreeMap<Prefix, StandingBan>>,
     searches: Mutex<Vec<Search>>,
 }
@@ -81,7 +89,9 @@ impl Clock for Node {
 
 impl Entropy for Node {
     fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        bytes.iter_mut().zip((drawn + 1).to_be_bytes().into_iter().cycle()).for_each(|(to, from)| *to = from);
+        bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte ^= at as u8);
     }
 }
 
@@ -91,7 +101,7 @@ impl Audit for Node {
     }
     fn keep(&self, entry: Box<Entry<Personal>>, _: Urgency) -> Keeping<'_> {
         Box::pin(async move {
-            if self.is_full.load(std::sync::atomic::Ordering::Relaxed) {
+            if self.is_full.load(Ordering::Relaxed) {
                 return Err(NotKept("the disk is full".into()));
             }
             self.entries.lock().unwrap().push(*entry);
@@ -119,6 +129,13 @@ impl Bans for Node {
     fn lift(&self, prefix: Prefix) -> bool {
         self.bans.lock().unwrap().remove(&prefix).is_some()
     }
+}
+
+/// Nobody hears of what ended.
+struct Nobody;
+
+impl Endings for Nobody {
+    fn gone(&self, _: &Gone) {}
 }
 
 /// Ten entries, the newest last, as the ledger gives them.
@@ -156,6 +173,21 @@ impl World {
         Self::of(|ports| ports)
     }
 
+    /// One whose people are in that store.
+    fn over(memory: &MemoryPeople) -> Self {
+        Self::of(|ports| {
+            let people = PeoplePorts {
+                store: memory.store(),
+                clock: Arc::clone(&ports.clock),
+                entropy: Arc::clone(&ports.entropy),
+                audit: Arc::clone(&ports.audit),
+                endings: Arc::new(Nobody),
+            };
+            let people = People::new(people, Rules::of(&snapshot()).unwrap()).unwrap();
+            ApiPorts { people: Some(Arc::new(people)), ..ports }
+        })
+    }
+
     fn of(change: impl FnOnce(ApiPorts) -> ApiPorts) -> Self {
         let node = Arc::new(Node::default());
         let ports = ApiPorts {
@@ -166,6 +198,7 @@ impl World {
             in_force: watch::Sender::new(snapshot()).subscribe(),
             bans: Some(Arc::<Node>::clone(&node)),
             reload: None,
+            people: None,
         };
         Self { node, api: api(change(ports)) }
     }
@@ -267,7 +300,7 @@ async fn a_ban_is_recorded_before_it_stands_and_lifted_the_same_way() {
 async fn without_its_entry_nobody_is_banned_or_let_in() {
     let world = World::new();
     world.ask("POST", "/bans", Some(json!({ "address": "192.0.2.7" }))).await;
-    world.node.is_full.store(true, std::sync::atomic::Ordering::Relaxed);
+    world.node.is_full.store(true, Ordering::Relaxed);
     let other = Some(json!({ "address": "192.0.2.8" }));
     world.refused("POST", "/bans", other, 503, "nothing was done: the ledger did not take").await;
     world.refused("DELETE", "/bans/192.0.2.7", None, 503, "nothing was done").await;

@@ -122,12 +122,13 @@ fn hidden(way: Option<&Way>) -> Markup {
     }
 }
 
-/// The page by which the first administrator is made.
+/// The page on which a code is typed: that of the first administrator, or one that an administrator has handed out.
 pub(super) fn set_up(forms: Forms<'_>, name: &str, said: Option<Said<'_>>) -> Markup {
     let card = html! {
         h1 { "Set up" }
-        p.quiet { "Make the first administrator of this gate. Its start has shown a code in the terminal, and keeps \
-            it in the file " code { "setup-code" } " of its state folder, for one hour." }
+        p.quiet { "With the code that an administrator gave you, choose a password of your own. While there is no account, \
+            make the first administrator: the start of the gate has shown a code in the terminal, and keeps it in the file "
+            code { "setup-code" } " of its state folder, for one hour." }
         (notice(said))
         form method="post" action="/.portcullis/setup" autocomplete="on" {
             (forms.proof(Form::SetUp))
@@ -145,7 +146,7 @@ pub(super) fn set_up(forms: Forms<'_>, name: &str, said: Option<Said<'_>>) -> Ma
                 p.hint #name-hint { "Letters a to z, digits, and " code { ". _ + @ -" } }
             }
             (new_password())
-            button.full type="submit" { "Make the administrator" }
+            button.full type="submit" { "Set the password" }
         }
     };
     narrow("Set up", said, card)

@@ -1,5 +1,5 @@
-//! Making the first administrator, with a code that the node's start has shown. It is typed into a form, so that it
-//! stands in no address and no log.
+//! Choosing a password with a code: that of the first administrator, which the node's start has shown, or one that an
+//! administrator has handed out. It is typed into a form, so that it stands in no address and no log.
 
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
@@ -43,7 +43,7 @@ pub(super) async fn set_up(visit: &Visit<'_>, people: &People) -> Answered {
     match made {
         Ok(()) => visit.see_other("/.portcullis/login?done=set-up"),
         Err(SetUpProblem::Code) => {
-            wrong(visit, &sent, "The code is not right, was used, or is older than an hour.")
+            wrong(visit, &sent, "The code or the name is not right, or the code was used or is too old.")
         }
         Err(SetUpProblem::Name(why)) => wrong(visit, &sent, &page::sentence(&why)),
         Err(SetUpProblem::Weak(why)) => wrong(visit, &sent, &page::sentence(&why)),

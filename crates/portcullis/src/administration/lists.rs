@@ -16,20 +16,34 @@ const PAGE: u32 = 200;
 pub(super) fn show(place: &str, columns: &[(&str, &str)], wanted: &ListWanted) -> anyhow::Result<Exit> {
     asking::administer(&wanted.file.config, async |client| {
         let (items, next) = all(client, place, wanted).await?;
-        match wanted.format {
-            Format::Json => log::say(&Value::Array(items).to_string()),
-            Format::Table => {
-                let (head, fields): (Vec<_>, Vec<_>) = columns.iter().copied().unzip();
-                let row = |item: &Value| fields.iter().map(|field| cell(item, field)).collect();
-                let rows: Vec<Vec<String>> = items.iter().map(row).collect();
-                log::say(&table(&head, &rows));
-            }
-        }
+        say(items, columns, wanted.format);
         if let Some(next) = next {
             log::say_note(&format!("there are more: `--after {next}` shows what follows"));
         }
         Ok(Exit::Fine)
     })
+}
+
+/// Shows a list that is short and comes whole.
+pub(super) fn show_all(target: &str, columns: &[(&str, &str)], wanted: &ListWanted) -> anyhow::Result<Exit> {
+    asking::administer(&wanted.file.config, async |client| {
+        let mut page = client.call(Method::GET, target, None).await?;
+        let items = page.get_mut("items").map(Value::take);
+        say(items.and_then(|items| items.as_array().cloned()).unwrap_or_default(), columns, wanted.format);
+        Ok(Exit::Fine)
+    })
+}
+
+fn say(items: Vec<Value>, columns: &[(&str, &str)], format: Format) {
+    match format {
+        Format::Json => log::say(&Value::Array(items).to_string()),
+        Format::Table => {
+            let (head, fields): (Vec<_>, Vec<_>) = columns.iter().copied().unzip();
+            let row = |item: &Value| fields.iter().map(|field| cell(item, field)).collect();
+            let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+            log::say(&table(&head, &rows));
+        }
+    }
 }
 
 /// The items that are asked for, and what a further list begins after when there are more.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use portcullis_contract::config;
 
 use super::{ConfigFile, Format};
@@ -58,6 +59,33 @@ pub(crate) enum BanCommand {
         #[command(flatten)]
         wanted: ChangeWanted,
     },
+}
+
+/// A key of the store that is to be made, or taken over.
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    /// The key's public name, which appears in logs
+    pub(crate) name: String,
+    /// The user whose it is
+    #[arg(long)]
+    pub(crate) owner: String,
+    /// A permission, such as read:tasks; may be given several times. The key can do no more than its owner
+    #[arg(long = "permission", value_name = "PERMISSION", required = true)]
+    pub(crate) permissions: Vec<String>,
+    /// An application that it is good for; may be given several times. Without any, it is good for all
+    #[arg(long = "application", value_name = "NAME")]
+    pub(crate) applications: Vec<String>,
+    /// When it ends, such as 2027-03-01T00:00:00Z; 30 days from now by default
+    #[arg(long, value_name = "TIME", conflicts_with = "never_expires")]
+    pub(crate) expires: Option<Timestamp>,
+    /// It never ends
+    #[arg(long)]
+    pub(crate) never_expires: bool,
+    /// Take over the key that is read from standard input, instead of making one
+    #[arg(long)]
+    pub(crate) import: bool,
+    #[command(flatten)]
+    pub(crate) wanted: ChangeWanted,
 }
 
 /// `portcullis role …`

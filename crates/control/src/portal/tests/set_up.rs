@@ -31,9 +31,9 @@ async fn a_code_makes_the_first_administrator_once() {
             "ann",
             PASSWORD,
             PASSWORD,
-            "The code is not right, was used, or is older than an hour.",
+            "The code or the name is not right, or the code was used or is too old.",
         ),
-        ("", "ann", PASSWORD, PASSWORD, "The code is not right"),
+        ("", "ann", PASSWORD, PASSWORD, "The code or the name is not right"),
         (code, "a b", PASSWORD, PASSWORD, "is not allowed in a user&#39;s name"),
         (code, "ann", "short", "short", "Use at least 12 characters"),
         (code, "ann", PASSWORD, "another", "The two new passwords are not the same."),
@@ -53,6 +53,6 @@ async fn a_code_makes_the_first_administrator_once() {
     // It is used, and there is none any more.
     let (status, page) = set_up(&mut world.browser(), code, "eve", PASSWORD, PASSWORD).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
-    assert!(page.contains("The code is not right"), "{page}");
+    assert!(page.contains("The code or the name is not right"), "{page}");
     assert!(world.people.begin_set_up().await.unwrap().is_none());
 }

@@ -27,7 +27,7 @@ impl Codes for People {
     ) -> Asking<'a, ()> {
         asked(async move {
             let sealed = self.seal(STANDS_FOR, &row(used_for, hash), stands_for)?;
-            if used_for == CodeUse::HandOver {
+            if used_for != CodeUse::SetUp {
                 writing!(self.database, pool => {
                     let insert = sqlx::query(KEEP).bind(kind(used_for)).bind(&hash[..]);
                     insert.bind(&sealed).bind(micros(ends)).execute(pool).await?;
@@ -91,6 +91,7 @@ fn kind(used_for: CodeUse) -> i16 {
     match used_for {
         CodeUse::SetUp => 1,
         CodeUse::HandOver => 2,
+        CodeUse::Password => 3,
     }
 }
 
