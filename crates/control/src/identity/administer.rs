@@ -22,7 +22,7 @@ impl People {
         }
         match &new.password {
             NewPassword::None => {}
-            NewPassword::Chosen(password) => self.check_password(password, &[new.name.as_str()])?,
+            NewPassword::Chosen(password) => self.check_chosen(password, &new.name).await?,
             NewPassword::Imported(hash) => {
                 StoredPassword::parse(hash.expose_secret())?;
             }

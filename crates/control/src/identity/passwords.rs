@@ -1,5 +1,7 @@
 //! Passwords: judged and hashed on the pool, changed by their owner.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use portcullis_access::lockout::{Block, Outcome as Tried};
 use portcullis_access::password::{
     Account, Candidate, Reason, Standing, StoredPassword, Verdict, Verifier, Weakness, Work,
@@ -129,6 +131,20 @@ impl People {
         let hashed = self.pool.run(Prefix::of(caller.address), work).await.map_err(|Full| NotHashed::Full)?;
         let hashed = hashed.map_err(NotHashed::Weak)?.ok_or(NotHashed::Failed)?;
         Ok(SecretString::from(hashed.as_str()))
+    }
+
+    /// Whether somebody of this name may choose this password. Asked in the lane of this machine.
+    pub(super) async fn check_chosen(
+        &self,
+        password: &SecretString,
+        name: &UserName,
+    ) -> Result<(), NotHashed> {
+        let policy = self.rules.load().policy;
+        let (candidate, name) = (Candidate::new(password.expose_secret()), name.clone());
+        let work = move || policy.check(&candidate, &[name.as_str(), "portcullis"]);
+        let lane = Prefix::of(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let checked = self.pool.run(lane, work).await.map_err(|Full| NotHashed::Full)?;
+        checked.map_err(NotHashed::Weak)
     }
 
     /// Stores a password anew after its owner has shown it. If that fails, the next log-in does it.

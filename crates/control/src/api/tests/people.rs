@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_contract::identity::{Session, SessionRoom};
+use portcullis_contract::identity::{Holder, IdleBefore, Session, SessionRoom};
 use portcullis_model::{ApiKeyPrincipal, KeyName, Permission, Principal, SessionId, UserName};
 
 use super::*;
@@ -221,6 +221,7 @@ async fn sessions_are_seen_and_ended() {
     let ben = store.users.by_name(&UserName::parse("ben").unwrap()).await.unwrap().unwrap();
     for id in 1..=3 {
         let session = Session {
+            holder: Holder::Browser,
             id: SessionId([id; 16]),
             user: ben.id,
             created: now(),
@@ -229,7 +230,11 @@ async fn sessions_are_seen_and_ended() {
             address: Some("192.0.2.7".parse().unwrap()),
             user_agent: Some("Firefox".into()),
         };
-        let room = SessionRoom { per_user: 10, all: 10, idle_before: Timestamp::MIN };
+        let room = SessionRoom {
+            per_user: 10,
+            all: 10,
+            idle_before: IdleBefore { browsers: Timestamp::MIN, programs: Timestamp::MIN },
+        };
         store.sessions.begin(&session, ben.version, None, room).await.unwrap();
     }
     let (_, list) = world.ask("GET", "/sessions?count=2", None).await;
