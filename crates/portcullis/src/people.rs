@@ -50,6 +50,7 @@ impl Peopled {
         let people = Arc::new(People::new(ports, rules).context("the threads for passwords cannot start")?);
         let portal = Portal::new(Arc::clone(&people), in_force.clone(), entropy);
         gate.know(KnownPeople { identity: Arc::<People>::clone(&people), local: Arc::new(portal) });
+        people.prepare().await;
         set_up(&people, &snapshot.state_directory, &origin).await?;
         let running = tokio::spawn(Arc::clone(&people).run());
         let following = tokio::spawn(follow(Arc::clone(&people), in_force));

@@ -90,6 +90,13 @@ impl Beat {
 }
 
 impl People {
+    /// Asks the store for what must be known before anybody is let in, so that the first who comes need not wait. What it
+    /// does not answer now, [`People::run`] asks for again.
+    pub async fn prepare(&self) {
+        self.poll().await;
+        self.look_at_keys().await;
+    }
+
     /// Does all of it until it is dropped. At the end, [`People::flush`].
     pub async fn run(self: Arc<Self>) {
         tokio::join!(
@@ -113,15 +120,19 @@ impl People {
     /// Looks at the keys each minute, and at once when they have changed; more often while there are none.
     async fn watch_keys(&self) {
         loop {
-            let is_first = self.signing().is_none();
-            if let Err(problem) = self.step_keys().await {
-                Self::report_signing(&problem);
-            } else if is_first && let Err(problem) = self.meet_works().await {
-                asked::report(&problem);
-            }
+            self.look_at_keys().await;
             let pause = if self.signing().is_some() { 60 } else { 1 };
             // Too late is what this waits for.
             let _ = timeout(Duration::from_secs(pause), self.keys_changed.notified()).await;
+        }
+    }
+
+    async fn look_at_keys(&self) {
+        let is_first = self.signing().is_none();
+        if let Err(problem) = self.step_keys().await {
+            Self::report_signing(&problem);
+        } else if is_first && let Err(problem) = self.meet_works().await {
+            asked::report(&problem);
         }
     }
 
