@@ -1,6 +1,7 @@
 //! The root key: made once, never replaced, and nowhere but in its own file.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,10 +32,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files below a folder whose bytes hold `part`.
+/// The files below a folder whose bytes hold `part`. Where a node replaces one meanwhile, all are looked through anew.
 pub(crate) fn files_with(folder: &Path, part: &[u8]) -> Vec<PathBuf> {
-    let holds = |path: &PathBuf| fs::read(path).unwrap().windows(part.len()).any(|window| window == part);
-    files(folder).into_iter().filter(holds).collect()
+    loop {
+        let holding = files(folder).into_iter().filter_map(|path| match fs::read(&path) {
+            Ok(bytes) => bytes.windows(part.len()).any(|window| window == part).then_some(Ok(path)),
+            Err(error) => Some(Err(error)),
+        });
+        match holding.collect::<io::Result<Vec<_>>>() {
+            Ok(holding) => return holding,
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}"),
+        }
+    }
 }
 
 #[tokio::test]
