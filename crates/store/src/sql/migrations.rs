@@ -80,7 +80,7 @@ mod tests {
             };
             migrator.iter().map(first_bytes).collect()
         };
-        assert_eq!(checksums(sqlite()), ["869e12a266fe214e", "48da4668066d4a32"]);
-        assert_eq!(checksums(postgres()), ["b8fe90a12399e238", "3f0442a7c8be2f7a"]);
+        assert_eq!(checksums(sqlite()), ["869e12a266fe214e", "502a29ecbb01a2b8"]);
+        assert_eq!(checksums(postgres()), ["b8fe90a12399e238", "fa0b89d7f43fdd88"]);
     }
 }

@@ -187,7 +187,7 @@ fn the_index_names_every_example_and_no_secret_is_kept() {
     let mut folders: Vec<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().is_dir())
+        .filter(|entry| entry.path().join("portcullis.toml").is_file())
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     folders.sort();

@@ -63,8 +63,7 @@ impl Visitor {
         for _ in 0..HOPS_MAX {
             let answer = self.once(&host, &target, form.take()).await;
             self.store(&host, &answer);
-            let location = answer.header("location").filter(|_| answer.status.is_redirection());
-            let Some(location) = location.map(str::to_owned) else { return Page { host, target, answer } };
+            let Some(location) = leads_to(&answer) else { return Page { host, target, answer } };
             (host, target) = match location.strip_prefix("http://") {
                 Some(rest) => {
                     let (authority, path) = rest.split_once('/').unwrap();
@@ -108,6 +107,16 @@ impl Visitor {
             }
         }
     }
+}
+
+/// Where an answer leads by itself: a redirect, or a page that goes on at once.
+fn leads_to(answer: &Answer) -> Option<String> {
+    if answer.status.is_redirection() {
+        return answer.header("location").map(str::to_owned);
+    }
+    let page = answer.text();
+    let (_, rest) = page.split_once("http-equiv=\"refresh\" content=\"0; url=")?;
+    rest.split('"').next().map(|address| address.replace("&amp;", "&"))
 }
 
 /// The fields of the form that posts to `action`, with the values they begin with.

@@ -66,7 +66,7 @@ async fn without_a_script_somebody_sets_up_logs_in_and_sees_their_account() {
     browser.fill("#new", PASSWORD).await;
     browser.fill("#again", PASSWORD).await;
     browser.enter().await;
-    assert!(browser.text().await.contains("The code is not right"));
+    assert!(browser.text().await.contains("The code or the name is not right"));
     seen(&mut browser, "set-up-wrong").await;
     set_up(&house, &mut browser).await;
     assert_eq!(browser.address().await, format!("{LOG_IN}?done=set-up"));
