@@ -6,6 +6,7 @@
 
 mod acme;
 mod address;
+mod admin;
 mod application;
 mod audit;
 mod bounds;

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub listen: Listen,
     /// The ops listener, when one is wanted.
     pub ops: Option<OpsListen>,
+    /// The listener for administrators, when one is wanted.
+    pub admin: Option<AdminListen>,
     /// Where the node keeps its files.
     pub state_directory: PathBuf,
     /// How the log is written.
@@ -159,6 +161,13 @@ pub enum ForwardedBy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpsListen {
     /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+}
+
+/// The listener for administrators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdminListen {
+    /// Address and port on loopback; port 0 lets the system choose.
     pub address: SocketAddr,
 }
 

@@ -5,6 +5,7 @@
 //! ([`crate::api`]), which this is one way into.
 
 mod client;
+mod listener;
 
 use std::convert::Infallible;
 use std::io;
@@ -32,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 pub use client::{AdminClient, ApiClient, CallError};
+pub use listener::serve_admin;
 
 /// Where the ledger is searched.
 const SEARCH: &str = "/v1/ledger/search";

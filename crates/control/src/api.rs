@@ -39,7 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::identity::People;
-use problem::Problem;
+pub(crate) use problem::Problem;
 
 /// Where all of it lies.
 const BASE: &str = "/api/v1";

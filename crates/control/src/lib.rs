@@ -12,7 +12,7 @@ mod portal;
 mod reload;
 
 pub use acme::{AcmePorts, CertificateKeeper};
-pub use admin::{AdminClient, AdminSocket, ApiClient, CallError};
+pub use admin::{AdminClient, AdminSocket, ApiClient, CallError, serve_admin};
 pub use api::{ApiPorts, api, openapi};
 pub use identity::{
     API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, NewApiKey,

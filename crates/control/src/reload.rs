@@ -89,6 +89,7 @@ fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str
         ("listen.address", now.listen.address == next.listen.address),
         ("listen.plain_address", now.listen.plain_address == next.listen.plain_address),
         ("ops.address", address(now) == address(next)),
+        ("admin.address", now.admin == next.admin),
         ("forward_auth.address", asked_at(now) == asked_at(next)),
         ("portal", now.log_in.is_some() == next.log_in.is_some()),
         ("state.directory", now.state_directory == next.state_directory),

@@ -178,6 +178,8 @@ pub mod action {
     pub const LEDGER_READ: &str = "audit.read";
     /// The configuration was changed, or was to be.
     pub const CONFIG_RELOAD: &str = "config.reload";
+    /// Somebody was not let in to the admin API.
+    pub const ADMIN_REFUSE: &str = "admin.refuse";
     /// An address prefix was shut out by hand.
     pub const BAN_ADD: &str = "ban.add";
     /// A ban was lifted.

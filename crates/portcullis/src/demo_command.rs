@@ -63,7 +63,7 @@ async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
     let application = tokio::spawn(demo::serve(application, async {
         let _ = stopped.await;
     }));
-    let node = Node::start(configuration).await;
+    let node = Box::pin(Node::start(configuration)).await;
     let node = node.context("the demo cannot start (`--listen 127.0.0.1:0` takes a free port)")?;
     say(&what_to_try(node.public_address()?, upstream, &name, &keys));
     let exit = node.until_stopped().await?;

@@ -15,7 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
-use portcullis_control::{AcmePorts, AdminSocket, ApiPorts, CertificateKeeper, Reloader, api, serve_ops};
+use portcullis_control::{
+    AcmePorts, AdminSocket, ApiPorts, CertificateKeeper, Reloader, api, serve_admin, serve_ops,
+};
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use rustix::process::geteuid;
 use tokio::net::TcpListener;
@@ -50,7 +52,7 @@ pub(crate) fn run(arguments: &ConfigFile) -> anyhow::Result<Exit> {
         }
     };
     until_done(async {
-        let node = Node::start(configuration).await?;
+        let node = Box::pin(Node::start(configuration)).await?;
         node.until_stopped().await
     })
 }
@@ -184,6 +186,10 @@ impl Node {
             reload: Some(Arc::new(reload)),
             people: peopled.as_ref().map(Peopled::people),
         };
+        if let Some(admin) = snapshot.admin {
+            events
+                .announce("admin", begin_admin_listener(admin.address, api.clone(), stopped.clone()).await?);
+        }
         begin_admin(&snapshot.state_directory.join(SOCKET), api, stopped.clone());
         begin_retention(&ledger, stopped);
         for (name, address) in others {
@@ -302,6 +308,23 @@ fn begin_admin(path: &Path, ports: ApiPorts, stopped: watch::Receiver<bool>) {
         }
         Err(error) => tracing::error!(path = %path.display(), %error, "there is no admin socket"),
     }
+}
+
+/// Begins to answer administrators over TCP, and says where.
+async fn begin_admin_listener(
+    address: SocketAddr,
+    ports: ApiPorts,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<SocketAddr> {
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|error| cannot_listen("admin.address", address, &error))?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        if let Err(error) = serve_admin(listener, ports, until(stopped)).await {
+            tracing::error!(%error, "the listener for administrators ended");
+        }
+    });
+    Ok(address)
 }
 
 /// Begins to destroy keys whose time is over.

@@ -20,7 +20,7 @@ use super::kind::List;
 use super::table::Setting;
 use super::tls;
 use super::tree::{self, Config};
-use super::{application, audit, forward_auth, identity, keys};
+use super::{admin, application, audit, forward_auth, identity, keys};
 use crate::diagnostic::{Problem, Problems};
 use crate::ports::Surroundings;
 use crate::snapshot::{Flood, Listen, OpsListen, ProxyProtocol, Snapshot};
@@ -35,6 +35,7 @@ pub(crate) fn snapshot(
     let certificates = Certificates::new(surroundings, now);
     let listen = listen(config, &certificates, problems);
     let ops = ops(config, problems);
+    let admin = admin::listener(config, problems);
     let ledger = audit::audit(config, &certificates, surroundings, problems);
     let root_key = audit::root_key(config, surroundings, problems);
     let store = audit::store(config, surroundings, problems);
@@ -56,6 +57,7 @@ pub(crate) fn snapshot(
     Some(Snapshot {
         listen: listen?,
         ops,
+        admin: admin?,
         state_directory: surroundings.resolve(config.state.value()?.directory.value()?),
         log: *config.log.value()?.form.value()?,
         audit: ledger?,

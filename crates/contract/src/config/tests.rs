@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole: what compiles, what is generated, and what never happens.
 
 mod acme;
+mod admin;
 mod audit;
 mod certificates;
 mod forward_auth;

@@ -5,6 +5,7 @@
 //! `application.rs`, `route.rs`.
 
 mod acme;
+mod admin;
 mod audit;
 mod bounds;
 mod cors;
@@ -42,6 +43,7 @@ use crate::snapshot::{
     ProxyProtocol, RouteKind,
 };
 pub(crate) use acme::{Acme, ExternalAccount};
+pub(crate) use admin::Admin;
 pub(crate) use audit::{Audit, RootKey, Store, Webhook};
 pub(crate) use bounds::Bounds;
 pub(crate) use forward_auth::ForwardAuth;
@@ -58,6 +60,8 @@ settings! {
         listen: Listen = {};
         /// The listener for probes and metrics. Without this section there is none.
         ops: Ops = optional;
+        /// The listener for administrators. Without this section there is only the local socket.
+        admin: Admin = optional;
         /// Where the node keeps its files.
         state: State = {};
         /// How the log is written.
@@ -97,7 +101,6 @@ settings! {
     }
     later {
         "service" => "for now, only requests that come in are guarded",
-        "admin" => "for now, this file is where Portcullis is administered",
     }
 }
 

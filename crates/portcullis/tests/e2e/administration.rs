@@ -1,6 +1,7 @@
 //! What administrators see and do: the admin API through the local socket, and the commands that ask it.
 
 mod bans;
+mod listener;
 mod people;
 mod socket;
 

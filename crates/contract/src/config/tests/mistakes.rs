@@ -128,11 +128,7 @@ fn keys_that_nobody_knows() {
 fn settings_of_later_versions() {
     check(
         "later-versions",
-        &[
-            ("[ops]", "[service]\n[ops]"),
-            ("[ops]", "[admin]\n[ops]"),
-            ("[listen]\n", "[listen]\ntls_certificate = \"cert.pem\"\n"),
-        ],
+        &[("[ops]", "[service]\n[ops]"), ("[listen]\n", "[listen]\ntls_certificate = \"cert.pem\"\n")],
     );
 }
 

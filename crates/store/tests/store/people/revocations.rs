@@ -84,7 +84,8 @@ async fn whoever_follows_it_misses_nothing_that_many_writers_end() {
             .into();
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let node = &nodes[writer as usize % 2];
+                // A SQLite file is one node's: another process only waits for its lock, and SQLite does not queue for that.
+                let node = &nodes[if world.name == "SQLite" { 0 } else { writer as usize % 2 }];
                 let (sessions, users) = (node.store.sessions.clone(), node.store.users.clone());
                 tokio::spawn(async move {
                     for number in 0..EACH {
