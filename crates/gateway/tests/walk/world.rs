@@ -252,6 +252,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         roles: Roles::default(),
         log_in: None,
         forward_auth: None,
+        admin: None,
     }
 }
 
