@@ -351,6 +351,8 @@ pub trait Codes: Send + Sync {
         stands_for: &'a [u8],
         ends: Timestamp,
     ) -> Asking<'a, ()>;
+    /// Whether a code is known and not over. It stays good.
+    fn holds<'a>(&'a self, used_for: CodeUse, hash: &'a [u8; 32], now: Timestamp) -> Asking<'a, bool>;
     /// Uses a code up; `None` when it is unknown, used or over.
     fn take<'a>(
         &'a self,

@@ -445,6 +445,12 @@ impl Codes for MemoryPeople {
         })
     }
 
+    fn holds<'a>(&'a self, used_for: CodeUse, hash: &'a [u8; 32], now: Timestamp) -> Asking<'a, bool> {
+        self.asking("codes.holds", move |state| {
+            state.codes.iter().any(|one| one.0 == used_for && one.1 == *hash && one.3 > now)
+        })
+    }
+
     fn take<'a>(
         &'a self,
         used_for: CodeUse,

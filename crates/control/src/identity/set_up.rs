@@ -57,17 +57,23 @@ impl People {
     ) -> Result<(), SetUpProblem> {
         self.recorder.check_room().map_err(|_| SetUpProblem::Unavailable)?;
         let user = self.store.users.by_name(name).await?;
-        let now = self.clock.wall();
-        // The same work and the same queries whether or not there is such a user.
-        let hashed = self.hash_chosen(password, name, caller).await?;
+        let (now, mut hashed) = (self.clock.wall(), None);
         let id = user.as_ref().map_or(UserId([0; 16]), |user| user.id);
-        let taken = self.store.codes.take(CodeUse::Password, &of_user(hash, id), now).await?;
+        let bound = of_user(hash, id);
+        // Nobody is hashed for without a code, whether or not there is such a user; and what is wrong with the password
+        // uses up nothing.
+        let taken = if self.store.codes.holds(CodeUse::Password, &bound, now).await? {
+            hashed = Some(self.hash_chosen(password, name, caller).await?);
+            self.store.codes.take(CodeUse::Password, &bound, now).await?
+        } else {
+            None
+        };
         let Some(mut user) = user.filter(|user| taken.as_deref() == Some(&user.id.0[..])) else {
             let event = Event::security(action::PASSWORD_CHANGE, Severity::High).outcome(Outcome::Refused);
             self.recorder.note(event.details("by a code that is not good"), Some(caller));
             return Err(SetUpProblem::Code);
         };
-        user.password = Some(hashed);
+        user.password = hashed;
         user.password_set = Some(now);
         // Whoever changed the account in this instant wins, and the code is used: an administrator makes another one.
         if self.store.users.change(&user, Ending::All).await? != Changed::Yes {

@@ -306,7 +306,9 @@ async fn the_first_administrator_is_made_by_a_code_and_once() {
     assert!(set_up(&code, PASSWORD).await, "what was wrong before has not used it up");
     let ann = user_of(world.ask_cookie(&world.log_in("ann", Wants::Cookie).await.cookie.unwrap()).await);
     assert_eq!(ann.permissions, permissions(&["admin"]));
+    let hashed = world.people.figures().hashed;
     assert!(!set_up(&code, PASSWORD).await);
+    assert_eq!(world.people.figures().hashed, hashed, "nobody is hashed for any more");
     assert!(world.people.begin_set_up().await.unwrap().is_none());
 }
 

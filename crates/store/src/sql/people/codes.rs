@@ -6,12 +6,13 @@ use portcullis_contract::ports::Asking;
 
 use super::turn::{Turn, on};
 use super::{Column, People, asked, micros};
-use crate::sql::{DatabaseError, writing};
+use crate::sql::{DatabaseError, reading, writing};
 
 const STANDS_FOR: Column = Column { table: "one_time_code", name: "stands_for" };
 
 const KEEP: &str = "INSERT INTO one_time_code (used_for, hash, stands_for, ends_at) VALUES ($1, $2, $3, $4)";
 const DROP_OTHERS: &str = "DELETE FROM one_time_code WHERE used_for = $1";
+const HOLDS: &str = "SELECT ends_at FROM one_time_code WHERE used_for = $1 AND hash = $2";
 const TAKE: &str =
     "DELETE FROM one_time_code WHERE used_for = $1 AND hash = $2 RETURNING stands_for, ends_at";
 const PURGE: &str = "DELETE FROM one_time_code WHERE (used_for, hash) IN \
@@ -43,6 +44,15 @@ impl Codes for People {
                 insert.bind(&sealed).bind(micros(ends)).execute(connection).await?;
             });
             turn.commit().await
+        })
+    }
+
+    fn holds<'a>(&'a self, used_for: CodeUse, hash: &'a [u8; 32], now: Timestamp) -> Asking<'a, bool> {
+        asked(async move {
+            let held: Option<(i64,)> = reading!(self.database, pool => {
+                sqlx::query_as(HOLDS).bind(kind(used_for)).bind(&hash[..]).fetch_optional(pool).await?
+            });
+            Ok(held.is_some_and(|(ends_at,)| micros(now) < ends_at))
         })
     }
 
@@ -103,5 +113,5 @@ fn row(used_for: CodeUse, hash: &[u8; 32]) -> Vec<u8> {
 /// Every statement of this file, so that none escapes [`super::plans`].
 #[cfg(test)]
 pub(super) fn statements() -> Vec<&'static str> {
-    vec![KEEP, DROP_OTHERS, TAKE, PURGE]
+    vec![KEEP, DROP_OTHERS, HOLDS, TAKE, PURGE]
 }

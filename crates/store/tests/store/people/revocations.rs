@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_contract::identity::{Begun, Gone, Revocation};
+use portcullis_contract::identity::{Begun, Gone, Revocation, StoreProblem};
+use portcullis_contract::ports::Asking;
 use portcullis_model::SessionId;
 
 use super::world::{ROOM, World, at, gone, id, open, session};
@@ -57,6 +58,18 @@ async fn more_are_forgotten_than_one_statement_takes() {
 
 /// Many writers on two nodes end sessions, of which some fail and give their numbers back, while readers follow: each
 /// sees every number once, in order, and all that ended.
+/// Asks again while another node holds SQLite's lock: who waits for that is not queued, and a busy machine can leave one
+/// writer out for longer than it waits. Nothing was done then.
+async fn heard<'a, T>(ask: impl Fn() -> Asking<'a, T>) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(StoreProblem::Unavailable(why)) if why.contains("database is locked") => {}
+            Err(problem) => panic!("{problem}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whoever_follows_it_misses_nothing_that_many_writers_end() {
     const WRITERS: u64 = 8;
@@ -84,18 +97,19 @@ async fn whoever_follows_it_misses_nothing_that_many_writers_end() {
             .into();
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                // A SQLite file is one node's: another process only waits for its lock, and SQLite does not queue for that.
-                let node = &nodes[if world.name == "SQLite" { 0 } else { writer as usize % 2 }];
+                let node = &nodes[writer as usize % 2];
                 let (sessions, users) = (node.store.sessions.clone(), node.store.users.clone());
                 tokio::spawn(async move {
                     for number in 0..EACH {
                         let number = 1000 * (writer + 1) + number;
-                        let begun = sessions.begin(&session(number, writer, 0), 0, None, ROOM).await;
-                        assert_eq!(begun, Ok(Begun::Yes(vec![])));
+                        let new = session(number, writer, 0);
+                        let begun = heard(|| sessions.begin(&new, 0, None, ROOM)).await;
+                        assert_eq!(begun, Begun::Yes(vec![]));
                         // Twice the same id: the whole call fails, after its turn came.
                         assert!(sessions.begin(&session(number, writer, 0), 0, None, ROOM).await.is_err());
-                        assert_eq!(users.delete(portcullis_model::UserId(id(99))).await, Ok(false));
-                        let ended = sessions.end(&[SessionId(id(number))]).await.unwrap();
+                        assert!(!heard(|| users.delete(portcullis_model::UserId(id(99)))).await);
+                        let ends = [SessionId(id(number))];
+                        let ended = heard(|| sessions.end(&ends)).await;
                         assert_eq!(ended.len(), 1);
                     }
                 })
