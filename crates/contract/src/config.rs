@@ -48,6 +48,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use portcullis_access::apikey::HashKey;
 
+pub(crate) use address::is_host;
 pub use changes::changes;
 pub use reference::reference;
 pub use sample::{Sample, sample};

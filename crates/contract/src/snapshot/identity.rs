@@ -9,6 +9,7 @@ use portcullis_access::token::SharedSecret;
 use portcullis_model::ApplicationName;
 
 use super::{Application, HostPattern, Snapshot};
+use crate::config::is_host;
 use crate::identity::Place;
 
 /// How people log in.
@@ -118,9 +119,13 @@ impl Portal {
 
 impl Snapshot {
     /// The application that somebody may be led back to at `host` (lower case, without port), and its origin there. A host
-    /// that only `*` takes is none: anybody could name it.
+    /// that only `*` takes is none: anybody could name it. Nor is a text that ends as `*.suffix` asks for and holds more
+    /// than a name: of `evil.example/.suffix` a browser takes the first part for the host.
     pub fn way_back(&self, host: &str) -> Option<(ApplicationName, String)> {
         let portal = &self.log_in.as_ref()?.portal;
+        if !is_host(host) {
+            return None;
+        }
         let application = self.application_for(host)?;
         let is_named = application.hosts.iter().any(|pattern| pattern.names(host));
         let is_local = application.routes.iter().all(|route| route.serves == super::Serves::Gate);

@@ -52,6 +52,32 @@ fn nobody_is_led_to_a_host_that_only_a_star_takes() {
 }
 
 #[test]
+fn nobody_is_led_to_what_only_ends_as_a_host_does() {
+    let every = GOOD.replace("[\"shop.example.com\"]", "[\"*.example.com\"]");
+    let found = snapshot(&format!("{every}\n{PORTAL}"));
+    assert_eq!(found.way_back("shop.example.com").unwrap().1, "https://shop.example.com");
+    assert_eq!(found.way_back("a.b-c.example.com").unwrap().1, "https://a.b-c.example.com");
+    for before in [
+        "evil.test/",
+        "evil.test?",
+        "evil.test#",
+        "evil.test\\",
+        "evil.test:443/",
+        "ann@",
+        "A",
+        "\u{2100}",
+        "a;",
+        "a ",
+        "a\t",
+        "*",
+        "a.",
+        "",
+    ] {
+        assert_eq!(found.way_back(&format!("{before}.example.com")), None, "{before:?}");
+    }
+}
+
+#[test]
 fn on_a_host_of_an_application_the_portal_is_no_application_of_its_own() {
     let found = with("[portal]\norigin = \"https://shop.example.com\"\n");
     assert_eq!(found.applications.len(), 1);

@@ -147,6 +147,44 @@ async fn nobody_is_led_to_a_place_that_the_configuration_does_not_name() {
     }
 }
 
+/// `*.spread.test` takes all that ends so. What a browser reads as another host before that must not: a code would go there.
+#[tokio::test]
+async fn no_code_goes_to_what_only_ends_as_a_host_of_ours_does() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let ours = browser.get(&format!("{PORTAL}/.portcullis/authorize?to=a.spread.test&return=/")).await;
+    assert_eq!(location(&ours), "https://a.spread.test/.portcullis/login?return=/");
+    for logged_in in [false, true] {
+        if logged_in {
+            browser.log_in("ann", PASSWORD).await;
+        }
+        let state = "A".repeat(43);
+        for before in [
+            "evil.test/",
+            "evil.test%3F",
+            "evil.test%23",
+            "evil.test%5C",
+            "evil.test:443/",
+            "ann@",
+            "A",
+            "%E2%84%80",
+            "a%3B",
+            "a%20",
+            "a%09",
+            "%2A",
+            "a.",
+            "a%2500",
+        ] {
+            let to = format!("{before}.spread.test");
+            for state in ["", &format!("&state={state}")] {
+                let answer =
+                    browser.get(&format!("{PORTAL}/.portcullis/authorize?to={to}&return=/{state}")).await;
+                assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{to}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn on_one_origin_the_portal_and_its_application_share_a_cookie() {
     let world = World::at(SHOP).await;

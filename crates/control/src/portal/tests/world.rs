@@ -37,7 +37,7 @@ pub(super) const PASSWORD: &str = "correct horse battery staple";
 
 const APPLICATIONS: &str = "[application.shop]\nhosts = [\"shop.test\"]\nupstream.servers = [\"http://127.0.0.1:1\"]\n\
     [[application.shop.route]]\nname = \"all\"\npath = \"/*\"\npublic = true\n\
-    [application.board]\nhosts = [\"board.test\", \"*\"]\nupstream.servers = [\"http://127.0.0.1:1\"]\n\
+    [application.board]\nhosts = [\"board.test\", \"*.spread.test\", \"*\"]\nupstream.servers = [\"http://127.0.0.1:1\"]\n\
     [[application.board.route]]\nname = \"all\"\npath = \"/*\"\npublic = true\n";
 
 /// The portal and all that is below it.
