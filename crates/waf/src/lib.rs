@@ -10,8 +10,10 @@ pub mod bytes;
 pub mod captures;
 mod error;
 pub mod load;
+pub mod transform;
 
 pub use bytes::ByteSet;
 pub use captures::Captures;
 pub use error::{Place, Problem, RuleError};
 pub use load::{LoadError, Loader, Source};
+pub use transform::Transformation;
