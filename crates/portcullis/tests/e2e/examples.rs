@@ -1,16 +1,18 @@
 //! The examples: each configuration is checked, each command of each README is typed, and leads to what stands there.
 //!
-//! An example is copied into a folder of its own; its keys are made by its own script. Only its addresses are changed,
-//! because a test must not need a fixed port.
+//! An example is copied into a folder of its own; its keys are made by its own script. Only the addresses where it listens are
+//! changed, because a test must not need a fixed port; clients are told where that is, and see the names and ports that
+//! the example names.
 
 mod numbers;
+mod people;
 mod readmes;
 mod stand_in;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use portcullis_testkit::{Client, Gate, RequestBuilder, Speaks, Upstream};
 use tempfile::TempDir;
@@ -22,6 +24,9 @@ use crate::gate::{DEADLINE, binary};
 /// The examples, by folder.
 const ALL: [&str; 5] =
     ["license-plate-detector", "openvpn-ivalt-2fa", "frenly-ai", "ai-cloud-dashboard", "ecommerce-analytics"];
+
+/// How long all commands of a README may take.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The second listener, where an example has one.
 const PLAIN: &str = "plain_address = \"127.0.0.1:8001\"";
@@ -46,8 +51,9 @@ impl Example {
         for file in ["portcullis.toml", "README.md"] {
             fs::copy(folder().join(name).join(file), example.path(file)).unwrap();
         }
-        let script = "make-keys";
-        fs::copy(folder().join(script), example.root.path().join("examples").join(script)).unwrap();
+        for script in ["make-keys", "fill-in", "own-token"] {
+            fs::copy(folder().join(script), example.root.path().join("examples").join(script)).unwrap();
+        }
         let (code, _) = example.types(&format!("examples/make-keys {name}")).await;
         assert_eq!(code, 0, "the keys of {name} are made");
         example
@@ -64,13 +70,19 @@ impl Example {
 
     /// Types a line into a shell that stands at the root of the repository and finds `portcullis`.
     async fn types(&self, line: &str) -> (i32, String) {
+        self.types_within(DEADLINE, line).await
+    }
+
+    async fn types_within(&self, deadline: Duration, line: &str) -> (i32, String) {
         let own = binary().parent().unwrap().display().to_string();
         let path = format!("{own}:{}", std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("bash");
         shell.args(["-c", line]).current_dir(self.root.path()).env("PATH", path).kill_on_drop(true);
+        // Where `curl` finds its `.curlrc`.
+        shell.env("CURL_HOME", self.root.path());
         shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output =
-            timeout(DEADLINE, shell.output()).await.unwrap_or_else(|_| panic!("`{line}` does not end"));
+            timeout(deadline, shell.output()).await.unwrap_or_else(|_| panic!("`{line}` does not end"));
         let output = output.unwrap();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -100,8 +112,7 @@ impl Example {
         let builder = if has_plain { builder.expect_listener("plain") } else { builder };
         let gate = builder.start().await;
         let certificate = fs::read_to_string(self.path("ssl/cert.pem")).ok();
-        let plain = has_plain.then(|| gate.address("plain"));
-        Running { gate, upstream, example: self, certificate, plain }
+        Running { gate, upstream, example: self, certificate }
     }
 }
 
@@ -112,11 +123,23 @@ struct Running {
     example: Example,
     /// The gate's certificate, where the example speaks TLS.
     certificate: Option<String>,
-    /// Where it listens for what comes in the clear besides.
-    plain: Option<SocketAddr>,
 }
 
 impl Running {
+    /// What a shell prints that types these lines, for which the gate is where the example says.
+    async fn types(&self, lines: &str) -> String {
+        let plain = PLAIN.trim_end_matches('"').rsplit(':').next().unwrap();
+        let mut rules = String::new();
+        let listeners = [("8000", "public"), (plain, "plain")];
+        let has_plain = self.example.read("portcullis.toml").contains("\nplain_address = ");
+        for (port, listener) in listeners.iter().take(if has_plain { 2 } else { 1 }) {
+            let address = self.gate.address(listener);
+            rules += &format!("connect-to = \":{port}:{}:{}\"\n", address.ip(), address.port());
+        }
+        fs::write(self.example.root.path().join(".curlrc"), rules).unwrap();
+        self.example.types_within(PATIENCE, lines).await.1
+    }
+
     /// A URL of the gate, in the way that the example speaks.
     fn url(&self, path: &str) -> String {
         match self.certificate {

@@ -113,7 +113,8 @@ async fn the_dashboards_routes_ask_for_resource_and_action() {
              screen GET /api/billing/overview -> 403
              engineer GET /api/admin/users -> 403
              - GET /api/dashboards/a -> 401
-             - GET /login -> 404",
+             - GET / -> 401
+             engineer GET / -> 200",
         )
         .await;
 }
@@ -166,7 +167,7 @@ async fn the_shop_answers_with_the_guides_five_headers_and_leads_to_https() {
     ] {
         assert_eq!(answer.header(name), Some(value), "{name}");
     }
-    let plain = format!("http://{}/health?a=b", running.gate.address("plain"));
+    let plain = format!("http://localhost:{}/health?a=b", running.gate.address("plain").port());
     let led = Client::new().get(plain).send().await;
     let expected = (301, Some("https://localhost:8000/health?a=b"));
     assert_eq!((led.status.as_u16(), led.header("location")), expected);

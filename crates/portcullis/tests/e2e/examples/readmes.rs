@@ -1,20 +1,15 @@
-//! What the READMEs promise: every command is typed as it stands there, and its statuses are those that stand above it.
+//! What the READMEs promise: every line is typed as it stands there, in one shell, and each command leads to what stands above
+//! it. Only `curl` is told that the gate listens on another port.
 
 use std::fs;
-use std::net::SocketAddr;
 
 use crate::examples::{ALL, Example, Running, folder};
 
-/// A command of a README with what stands above it: `# 401: why`, `# 5 times 403, then 429: why` or
-/// `# 429 in the end: why`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Promise {
-    expected: Expected,
-    command: String,
-}
-
+/// What stands above a command of a README: `# 401: why`, `# 5 times 403, then 429: why`, `# 429 in the end: why`, or
+/// `# fine: why` for a command of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
+    Fine,
     Always(u16),
     First { times: usize, status: u16, then: u16 },
     InTheEnd(u16),
@@ -27,6 +22,7 @@ impl Expected {
         let status =
             |word: &str| word.parse().unwrap_or_else(|_| panic!("`{remark}`: `{word}` is no status"));
         match words[..] {
+            ["fine"] => Self::Fine,
             [one] => Self::Always(status(one)),
             [one, "in", "the", "end"] => Self::InTheEnd(status(one)),
             [times, "times", first, "then", then] => {
@@ -36,8 +32,9 @@ impl Expected {
         }
     }
 
-    fn is_kept_by(self, statuses: &[u16]) -> bool {
+    fn is_kept_by(self, statuses: &[u16], code: Option<i32>) -> bool {
         match self {
+            Self::Fine => code == Some(0),
             Self::Always(status) => statuses == [status],
             // One of the last may have come just when another request became free.
             Self::InTheEnd(status) => {
@@ -59,23 +56,37 @@ fn blocks(readme: &str) -> Vec<String> {
     inside.filter_map(|block| block.strip_prefix("sh\n")).flat_map(str::lines).map(str::to_owned).collect()
 }
 
-fn promises(readme: &str) -> Vec<Promise> {
-    let lines = blocks(readme);
-    let pairs = lines.iter().zip(lines.iter().skip(1)).filter(|(remark, _)| remark.starts_with("# "));
-    pairs.map(|(remark, line)| Promise { expected: Expected::parse(remark), command: line.clone() }).collect()
+/// What is typed into the terminal beside that of the gate: all from `## See` on, each command under what it promises.
+fn session(readme: &str) -> Vec<(Option<Expected>, String)> {
+    let (_, see) = readme.split_once("\n## See\n").expect("a section `See`");
+    let mut promised = None;
+    let mut typed = Vec::new();
+    for line in blocks(see).into_iter().filter(|line| !line.is_empty()) {
+        if line.starts_with("# ") {
+            assert_eq!(promised.replace(Expected::parse(&line)), None, "nothing is typed before `{line}`");
+        } else {
+            typed.push((promised.take(), line));
+        }
+    }
+    typed
 }
 
-/// What the README sets before its commands, such as `json='…'`; the gate's address is another one here.
-fn settings(readme: &str, gate: &str, plain: Option<SocketAddr>) -> String {
-    let is_setting = |line: &&String| {
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        line.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
-    };
-    let set: Vec<String> = blocks(readme).iter().filter(is_setting).cloned().collect();
-    let usual = ["gate=http://127.0.0.1:8000", "gate=https://localhost:8000"];
-    assert!(set.iter().any(|line| usual.contains(&line.as_str())), "{set:?}");
-    let plain = plain.map(|plain| format!("\nplain=http://{plain}")).unwrap_or_default();
-    format!("{}\ngate={gate}{plain}", set.join("\n"))
+/// What stands before and after the output of a promised command.
+const BEGINS: &str = "::begins";
+const ENDS: &str = "::ends";
+
+/// The lines of a shell that types all of it, and marks what belongs to which promise.
+fn script(folder: &str, typed: &[(Option<Expected>, String)]) -> String {
+    // A command fails when any part of it does.
+    let mut script = "set -o pipefail\n".to_owned();
+    for (promised, line) in typed {
+        script += &match (promised, line.starts_with("cd ")) {
+            (Some(_), _) => format!("echo {BEGINS}\n{line}\necho; echo {ENDS} $?\n"),
+            (None, true) => format!("[ '{line}' = 'cd {folder}' ] && {line} || exit 1\n"),
+            (None, false) => format!("{line}\n"),
+        };
+    }
+    script
 }
 
 /// The statuses that a command prints: of the answers' heads, or as it was told to print them.
@@ -89,21 +100,24 @@ fn statuses(output: &str) -> Vec<u16> {
     }
 }
 
-/// Types every command of the README, from the first to the last.
+/// Types the README, from the first command to the last, in one shell.
 async fn keep_promises(running: &Running) {
     let readme = running.example.read("README.md");
-    let promises = promises(&readme);
+    let typed = session(&readme);
+    let name = running.example.name;
+    let output = running.types(&script(&format!("examples/{name}"), &typed)).await;
+    let promises: Vec<_> = typed.iter().filter_map(|(promised, line)| Some(((*promised)?, line))).collect();
     assert!(promises.len() >= 8, "{promises:#?}");
-    let set = settings(&readme, running.url("").trim_end_matches('/'), running.plain);
-    for Promise { expected, command } in promises {
-        let line = format!("cd examples/{}\n{set}\n{command}", running.example.name);
-        let (_, output) = running.example.types(&line).await;
-        let statuses = statuses(&output);
-        let last = &statuses[statuses.len().saturating_sub(20)..];
-        let name = running.example.name;
+    let outputs: Vec<&str> = output.split(&format!("{BEGINS}\n")).skip(1).collect();
+    assert_eq!(outputs.len(), promises.len(), "{name}: {output}");
+    for ((expected, command), output) in promises.into_iter().zip(outputs) {
+        let (said, end) = output.rsplit_once(ENDS).unwrap_or_else(|| panic!("{name}: {command}: {output}"));
+        let code = end.lines().next().and_then(|code| code.trim().parse().ok());
+        let statuses = statuses(said);
+        let last = &said[said.len().saturating_sub(1000)..];
         assert!(
-            expected.is_kept_by(&statuses),
-            "{name}: {command}: {expected:?}, but {} with {last:?}",
+            expected.is_kept_by(&statuses, code),
+            "{name}: {command}: {expected:?}, but {} statuses, exit code {code:?}: {last}",
             statuses.len()
         );
     }
@@ -135,7 +149,7 @@ async fn keys_are_made_once_for_their_owner_alone() {
         assert_eq!(text.len(), 64);
         made.push((path, text));
     }
-    assert_eq!(made.len(), 4);
+    assert_eq!(made.len(), 5);
     assert!(made.iter().enumerate().all(|(at, (_, text))| made[..at].iter().all(|(_, other)| other != text)));
     example.types("examples/make-keys frenly-ai").await;
     assert!(made.iter().all(|(path, text)| fs::read_to_string(path).unwrap() == *text), "they are kept");
@@ -174,11 +188,14 @@ fn a_promise_says_what_it_means() {
     let first = Expected::parse("# 2 times 200, then 429: x");
     assert_eq!(first, Expected::First { times: 2, status: 200, then: 429 });
     let end = Expected::InTheEnd(429);
-    assert!(end.is_kept_by(&[200, 429, 429, 200, 429, 429]) && !end.is_kept_by(&[429, 429, 429, 200, 200]));
-    assert!(first.is_kept_by(&[200, 200, 429]) && first.is_kept_by(&[200, 200, 429, 429]));
+    let keeps = |expected: Expected, statuses: &[u16]| expected.is_kept_by(statuses, Some(0));
+    assert!(keeps(end, &[200, 429, 429, 200, 429, 429]) && !keeps(end, &[429, 429, 429, 200, 200]));
+    assert!(keeps(first, &[200, 200, 429]) && keeps(first, &[200, 200, 429, 429]));
     for broken in [&[200, 200][..], &[200, 429, 429], &[200, 200, 429, 200], &[200, 200, 200, 429]] {
-        assert!(!first.is_kept_by(broken), "{broken:?}");
+        assert!(!keeps(first, broken), "{broken:?}");
     }
+    let fine = Expected::parse("# fine: an account");
+    assert!(fine.is_kept_by(&[], Some(0)) && !fine.is_kept_by(&[], Some(1)) && !fine.is_kept_by(&[], None));
 }
 
 #[test]
