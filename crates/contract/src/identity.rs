@@ -171,6 +171,8 @@ pub enum Changed {
     Stale,
     /// Another has that name.
     NameTaken,
+    /// Nobody active would be left with any of the roles of which one must be held.
+    LastHolder,
 }
 
 /// An API key that is kept in the store. Those of the configuration are not here.
@@ -268,12 +270,12 @@ pub trait Users: Send + Sync {
     /// Accounts in the order of their names, at most `count` of those after `after`.
     fn page<'a>(&'a self, after: Option<&'a UserName>, count: u16) -> Asking<'a, Vec<User>>;
     /// Puts `user` in the place of the account as it was at `user.version`, whose version then grows by one, and ends
-    /// sessions with it.
-    fn change<'a>(&'a self, user: &'a User, ending: Ending) -> Asking<'a, Changed>;
-    /// Deletes an account with its sessions and keys; false when there is none.
-    fn delete(&self, id: UserId) -> Asking<'_, bool>;
-    /// How many active accounts have this role.
-    fn count_active_with<'a>(&'a self, role: &'a RoleName) -> Asking<'a, u64>;
+    /// sessions with it. Whoever is the last active account with one of the roles `held` keeps one: of two who close each
+    /// other at the same instant, on two nodes, one is refused.
+    fn change<'a>(&'a self, user: &'a User, ending: Ending, held: &'a [RoleName]) -> Asking<'a, Changed>;
+    /// Deletes an account with its sessions and keys, unless it is the last active one with one of the roles `held`;
+    /// [`Changed::Stale`] when there is none.
+    fn delete<'a>(&'a self, id: UserId, held: &'a [RoleName]) -> Asking<'a, Changed>;
 }
 
 /// Sessions, and the tickets that show them.

@@ -136,11 +136,9 @@ impl People {
 
     /// Takes over the rules of another configuration.
     pub fn take_over(&self, rules: Rules) {
-        let before = self.rules.swap(Arc::new(rules));
-        if before.roles != self.rules.load().roles {
-            // What everybody may do is worked out anew.
-            self.remembered.end_unless(|_| false);
-        }
+        self.rules.store(Arc::new(rules));
+        // Roles may hold something else, and a secret that was shared may be shared no longer: all is judged anew.
+        self.remembered.end_unless(|_| false);
         self.keys_changed.notify_one();
     }
 

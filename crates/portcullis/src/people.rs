@@ -101,6 +101,8 @@ async fn follow(people: Arc<People>, mut in_force: watch::Receiver<Arc<Snapshot>
     while in_force.changed().await.is_ok() {
         let rules = Rules::of(&in_force.borrow_and_update());
         if let Some(rules) = rules {
+            // What is remembered goes with the old rules, and last uses are a part of it.
+            people.flush().await;
             people.take_over(rules);
         }
     }

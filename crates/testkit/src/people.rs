@@ -128,6 +128,11 @@ impl State {
         Some(Found { session, user })
     }
 
+    fn is_held(&self, roles: &[RoleName]) -> bool {
+        let mut active = self.users.values().filter(|user| user.state == UserState::Active);
+        active.any(|user| user.roles.iter().any(|role| roles.contains(role)))
+    }
+
     fn name_is_taken(&self, user: &User) -> bool {
         self.users.values().any(|other| other.name == user.name && other.id != user.id)
     }
@@ -182,14 +187,19 @@ impl Users for MemoryPeople {
         })
     }
 
-    fn change<'a>(&'a self, user: &'a User, ending: Ending) -> Asking<'a, Changed> {
+    fn change<'a>(&'a self, user: &'a User, ending: Ending, held: &'a [RoleName]) -> Asking<'a, Changed> {
         self.asking("users.change", move |state| {
             if state.name_is_taken(user) {
                 return Changed::NameTaken;
             }
-            match state.users.get_mut(&user.id).filter(|known| known.version == user.version) {
-                Some(known) => *known = User { version: user.version + 1, ..user.clone() },
-                None => return Changed::Stale,
+            let was_held = state.is_held(held);
+            let known = state.users.get_mut(&user.id).filter(|known| known.version == user.version);
+            let Some(known) = known else { return Changed::Stale };
+            let changed = User { version: user.version + 1, ..user.clone() };
+            let before = std::mem::replace(known, changed);
+            if was_held && !state.is_held(held) {
+                state.users.insert(before.id, before);
+                return Changed::LastHolder;
             }
             state.tell(Gone::User(user.id));
             match ending {
@@ -201,25 +211,21 @@ impl Users for MemoryPeople {
         })
     }
 
-    fn delete(&self, id: UserId) -> Asking<'_, bool> {
+    fn delete<'a>(&'a self, id: UserId, held: &'a [RoleName]) -> Asking<'a, Changed> {
         self.asking("users.delete", move |state| {
-            let was_there = state.users.remove(&id).is_some();
-            if was_there {
-                state.end_of_user(id, None);
-                let owned = state.keys.values().filter(|key| key.owner == id);
-                let keys: Vec<_> = owned.map(|key| key.id).collect();
-                state.keys.retain(|_, key| key.owner != id);
-                keys.into_iter().for_each(|key| state.tell(Gone::ApiKey(key)));
-                state.tell(Gone::User(id));
+            let was_held = state.is_held(held);
+            let Some(before) = state.users.remove(&id) else { return Changed::Stale };
+            if was_held && !state.is_held(held) {
+                state.users.insert(id, before);
+                return Changed::LastHolder;
             }
-            was_there
-        })
-    }
-
-    fn count_active_with<'a>(&'a self, role: &'a RoleName) -> Asking<'a, u64> {
-        self.asking("users.count_active_with", move |state| {
-            let active = state.users.values().filter(|user| user.state == UserState::Active);
-            active.filter(|user| user.roles.contains(role)).count() as u64
+            state.end_of_user(id, None);
+            let owned = state.keys.values().filter(|key| key.owner == id);
+            let keys: Vec<_> = owned.map(|key| key.id).collect();
+            state.keys.retain(|_, key| key.owner != id);
+            keys.into_iter().for_each(|key| state.tell(Gone::ApiKey(key)));
+            state.tell(Gone::User(id));
+            Changed::Yes
         })
     }
 }

@@ -55,7 +55,7 @@ impl People {
         match self.store.users.create(&user).await.map_err(unknown)? {
             Changed::Yes => {}
             Changed::NameTaken => return Err(PeopleProblem::NameTaken),
-            Changed::Stale => return Err(PeopleProblem::Stale),
+            Changed::Stale | Changed::LastHolder => return Err(PeopleProblem::Stale),
         }
         let event = Event::change(action::USER_CREATE).about(&user.name).details(said);
         self.recorder.keep(event.was_and_is("user.roles", None, Some(listed(&user.roles))), caller).await?;
@@ -71,14 +71,10 @@ impl People {
     ) -> Result<User, PeopleProblem> {
         let roles = self.declared(roles)?;
         let mut user = self.user(id).await?;
-        let administers = self.rules.load().administrators().any(|role| roles.contains(role));
-        if !administers {
-            self.check_not_last(&user).await?;
-        }
         let old = std::mem::replace(&mut user.roles, roles);
         let event = Event::change(action::USER_CHANGE).about(&user.name);
         let event = event.was_and_is("user.roles", Some(listed(&old)), Some(listed(&user.roles)));
-        self.change(user, Ending::None, event, caller).await
+        self.change(user, Ending::None, &self.administering(), event, caller).await
     }
 
     /// Opens or closes an account. Closing it ends all its sessions.
@@ -91,15 +87,12 @@ impl People {
         let mut user = self.user(id).await?;
         let ending = match state {
             UserState::Active => Ending::None,
-            UserState::Disabled => {
-                self.check_not_last(&user).await?;
-                Ending::All
-            }
+            UserState::Disabled => Ending::All,
         };
         let old = std::mem::replace(&mut user.state, state);
         let event = Event::change(action::USER_CHANGE).about(&user.name);
         let event = event.was_and_is("user.state", Some(word(old).into()), Some(word(state).into()));
-        self.change(user, ending, event, caller).await
+        self.change(user, ending, &self.administering(), event, caller).await
     }
 
     /// Gives a user the name that applications know them by, or none.
@@ -113,7 +106,7 @@ impl People {
         user.user_id = user_id;
         // It is a name of a person, so neither the old nor the new one stands in the clear.
         let event = Event::change(action::USER_CHANGE).about(&user.name).details("the name for applications");
-        self.change(user, Ending::None, event, caller).await
+        self.change(user, Ending::None, &[], event, caller).await
     }
 
     /// Sets a password without the old one, and ends all sessions.
@@ -129,16 +122,17 @@ impl People {
         user.password_set = Some(self.clock.wall());
         let event = Event::change(action::PASSWORD_CHANGE).about(&user.name);
         let event = event.severity(Severity::High).details("by an administrator; all sessions ended");
-        self.change(user, Ending::All, event, caller).await
+        self.change(user, Ending::All, &[], event, caller).await
     }
 
     /// Deletes an account with its sessions and keys.
     pub async fn delete_user(&self, id: UserId, caller: &Caller) -> Result<(), PeopleProblem> {
         let user = self.user(id).await?;
-        self.check_not_last(&user).await?;
         self.recorder.check_room()?;
-        if !self.store.users.delete(id).await.map_err(unknown)? {
-            return Err(PeopleProblem::NotFound);
+        match self.store.users.delete(id, &self.administering()).await.map_err(unknown)? {
+            Changed::Yes => {}
+            Changed::LastHolder => return Err(PeopleProblem::LastAdministrator),
+            Changed::Stale | Changed::NameTaken => return Err(PeopleProblem::NotFound),
         }
         self.user_changed(id, Ending::All);
         let event = Event::change(action::USER_DELETE).severity(Severity::High).about(&user.name);
@@ -164,14 +158,16 @@ impl People {
         &self,
         mut user: User,
         ending: Ending,
+        held: &[RoleName],
         event: Event,
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
         self.recorder.check_room()?;
-        match self.store.users.change(&user, ending).await.map_err(unknown)? {
+        match self.store.users.change(&user, ending, held).await.map_err(unknown)? {
             Changed::Yes => {}
             Changed::Stale => return Err(PeopleProblem::Stale),
             Changed::NameTaken => return Err(PeopleProblem::NameTaken),
+            Changed::LastHolder => return Err(PeopleProblem::LastAdministrator),
         }
         self.user_changed(user.id, ending);
         user.version += 1;
@@ -190,18 +186,9 @@ impl People {
         Ok(roles)
     }
 
-    /// Whether somebody else can administer. Two administrators who close each other at the same instant are not seen.
-    async fn check_not_last(&self, user: &User) -> Result<(), PeopleProblem> {
-        let administrators: Vec<RoleName> = self.rules.load().administrators().cloned().collect();
-        let own = administrators.iter().filter(|role| user.roles.contains(role)).count() as u64;
-        if own == 0 || user.state != UserState::Active {
-            return Ok(());
-        }
-        let mut all = 0;
-        for role in &administrators {
-            all += self.store.users.count_active_with(role).await?;
-        }
-        if all > own { Ok(()) } else { Err(PeopleProblem::LastAdministrator) }
+    /// The roles of which somebody must have one. Whether somebody has is seen where it is changed.
+    fn administering(&self) -> Vec<RoleName> {
+        self.rules.load().administrators().cloned().collect()
     }
 }
 

@@ -57,7 +57,7 @@ impl People {
             Changed::Yes => {}
             Changed::NameTaken => return Err(PeopleProblem::NameTaken),
             // The owner is gone meanwhile.
-            Changed::Stale => return Err(PeopleProblem::NotFound),
+            Changed::Stale | Changed::LastHolder => return Err(PeopleProblem::NotFound),
         }
         let ends = key.expires.map_or("it never ends".to_owned(), |expires| format!("until {expires}"));
         let event = Event::change(action::API_KEY_CREATE).about(&owner.name);
@@ -81,7 +81,7 @@ impl People {
         let hash = self.hash_key()?.hash(text.expose_secret());
         match self.store.api_keys.rotate(id, &hash, until).await.map_err(unknown)? {
             Changed::Yes => {}
-            Changed::Stale | Changed::NameTaken => return Err(PeopleProblem::NotFound),
+            Changed::Stale | Changed::NameTaken | Changed::LastHolder => return Err(PeopleProblem::NotFound),
         }
         self.gone(&[Gone::ApiKey(id)]);
         let event = key_event(action::API_KEY_ROTATE, &key, owner.as_ref());

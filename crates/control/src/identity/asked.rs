@@ -189,7 +189,7 @@ pub enum PasswordProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SetUpProblem {
     /// The code is wrong, used or over, or there is an account already: the same to the client.
-    #[error("the code is not good: it is mistyped, used, or older than an hour")]
+    #[error("the code is not good: it is mistyped, used, or too old")]
     Code,
     /// The name is no name.
     #[error(transparent)]

@@ -206,6 +206,9 @@ impl People {
                 self.remember_session(&found, epoch, now)
             }
             None => match self.store.users.by_name(&checked.subject).await? {
+                Some(user) if checked.issued.as_second() < not_before(&user).as_second() => {
+                    return Ok(Err(NotKnown::Refused("the token is older than its user's password")));
+                }
                 Some(user) => self.remember_foreign(&name, &user, epoch, now),
                 None => return Ok(Err(NotKnown::Refused("the token's user has no account here"))),
             },
@@ -267,11 +270,12 @@ impl People {
         let who = Arc::new(self.who(&owner));
         let life = Life::new(LifeName::ApiKey(key.id), who, key.expires, key.used, None);
         let life = self.remembered.keep_life(life, epoch);
+        let permissions = key.permissions.narrowed_to(&life.who.permissions);
         let principal = Arc::new(Principal::ApiKey(ApiKeyPrincipal {
             key: key.name.clone(),
             owner: owner.name.as_str().into(),
-            roles: life.who.roles.clone(),
-            permissions: key.permissions.narrowed_to(&life.who.permissions),
+            roles: self.roles_within(&life.who, &permissions),
+            permissions,
             stored: Some(StoredKey { id: key.id, owner: owner.id }),
             ends,
         }));
@@ -315,6 +319,18 @@ impl People {
         Some(life)
     }
 
+    /// The roles of a key's owner that the key is good for: a role stands for what it holds, so a key that may do less has it
+    /// not, and is no way through a route that asks for the role. One that holds nothing goes with a key that may do all that
+    /// its owner may.
+    fn roles_within(&self, who: &Who, permissions: &Permissions) -> Vec<RoleName> {
+        let rules = self.rules.load();
+        let holds = |role: &&RoleName| match rules.roles.get(role).filter(|held| !held.is_empty()) {
+            Some(held) => permissions.imply_all(held),
+            None => permissions.imply_all(&who.permissions),
+        };
+        who.roles.iter().filter(holds).cloned().collect()
+    }
+
     /// What a user's roles give them now. A role that nobody declared gives nothing.
     pub(super) fn who(&self, user: &User) -> Who {
         let rules = self.rules.load();
@@ -343,6 +359,12 @@ impl People {
 
 /// What is said of a credential whose account is closed.
 const CLOSED: NotKnown = NotKnown::Refused("the account is closed");
+
+/// Since when a token without a session may have been issued, to the second: no log-out ends it, so a new password must. Nor
+/// is it good for somebody else who is given the name later.
+fn not_before(user: &User) -> Timestamp {
+    user.password_set.map_or(user.created, |set| set.max(user.created))
+}
 
 /// When a key ends, or the text that it had before a rotation.
 fn ends_of(key: &StoredApiKey, shown: &apikey::KeyHash) -> Option<Timestamp> {

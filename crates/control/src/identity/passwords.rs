@@ -152,7 +152,7 @@ impl People {
         let Some(rehashed) = rehashed else { return user };
         let mut next = user.clone();
         next.password = Some(SecretString::from(rehashed.as_str()));
-        match self.store.users.change(&next, Ending::None).await {
+        match self.store.users.change(&next, Ending::None, &[]).await {
             Ok(Changed::Yes) => {
                 self.gone(&[Gone::User(user.id)]);
                 next.version += 1;
@@ -190,10 +190,12 @@ impl People {
         };
         user.password = Some(self.hash_chosen(new, &who.name, caller).await?);
         user.password_set = Some(self.clock.wall());
-        match self.store.users.change(&user, Ending::AllBut(who.session)).await? {
+        match self.store.users.change(&user, Ending::AllBut(who.session), &[]).await? {
             Changed::Yes => {}
             // Somebody else has changed the account meanwhile, perhaps its password.
-            Changed::Stale | Changed::NameTaken => return Err(PasswordProblem::Unavailable),
+            Changed::Stale | Changed::NameTaken | Changed::LastHolder => {
+                return Err(PasswordProblem::Unavailable);
+            }
         }
         self.user_changed(who.id, Ending::AllBut(who.session));
         let event = Event::change(action::PASSWORD_CHANGE).about(&who.name).session(who.session);

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use jiff::Timestamp;
 use portcullis_access::session;
 use portcullis_contract::identity::{Changed, CodeUse, Ending, First, User, UserState};
 use portcullis_model::audit::{Outcome, Severity, action};
@@ -41,7 +42,7 @@ impl People {
         self.recorder.check_room()?;
         let (code, hash) = session::typed_code(&self.random());
         let ends = after(self.clock.wall(), HANDED_GOOD_FOR);
-        self.store.codes.keep(CodeUse::Password, &of_user(&hash, id), &id.0, ends).await?;
+        self.store.codes.keep(CodeUse::Password, &of_user(&hash, id), &stands_for(&user), ends).await?;
         let event = Event::change(action::PASSWORD_CODE).severity(Severity::High).about(&user.name);
         self.recorder.keep(event, caller).await?;
         Ok(code)
@@ -68,7 +69,7 @@ impl People {
         } else {
             None
         };
-        let Some(mut user) = user.filter(|user| taken.as_deref() == Some(&user.id.0[..])) else {
+        let Some(mut user) = user.filter(|user| taken.as_ref() == Some(&stands_for(user))) else {
             let event = Event::security(action::PASSWORD_CHANGE, Severity::High).outcome(Outcome::Refused);
             self.recorder.note(event.details("by a code that is not good"), Some(caller));
             return Err(SetUpProblem::Code);
@@ -76,7 +77,7 @@ impl People {
         user.password = hashed;
         user.password_set = Some(now);
         // Whoever changed the account in this instant wins, and the code is used: an administrator makes another one.
-        if self.store.users.change(&user, Ending::All).await? != Changed::Yes {
+        if self.store.users.change(&user, Ending::All, &[]).await? != Changed::Yes {
             return Err(SetUpProblem::Code);
         }
         self.user_changed(user.id, Ending::All);
@@ -99,6 +100,11 @@ impl People {
         let hash = session::hash_of_typed(code).ok_or(SetUpProblem::Code)?;
         if self.store.users.any().await? {
             return self.set_up_password(&hash, &name, password, caller).await;
+        }
+        if !self.store.codes.holds(CodeUse::SetUp, &hash, self.clock.wall()).await? {
+            let event = Event::security(action::SET_UP, Severity::High).outcome(Outcome::Refused);
+            self.recorder.note(event.details("by a code that is not good"), Some(caller));
+            return Err(SetUpProblem::Code);
         }
         let role = self.rules.load().administrators().next().cloned().ok_or(SetUpProblem::NoRole)?;
         self.recorder.check_room().map_err(|_| SetUpProblem::Unavailable)?;
@@ -124,6 +130,13 @@ impl People {
         let event = event.was_and_is("user.roles", None, Some(role.to_string()));
         self.recorder.keep(event, caller).await.map_err(|_| SetUpProblem::Unavailable)
     }
+}
+
+/// What a code stands for: the choice of the password that comes after the one of this moment. Whoever holds another code has
+/// nothing once a password was chosen, by whichever way.
+fn stands_for(user: &User) -> Vec<u8> {
+    let before = user.password_set.map_or(i64::MIN, Timestamp::as_microsecond);
+    [user.id.0.as_slice(), &before.to_be_bytes()].concat()
 }
 
 /// What a code is kept under that only goes with one user's name.

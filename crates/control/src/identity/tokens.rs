@@ -21,6 +21,7 @@ pub(super) struct Checked {
     pub(super) session: Option<SessionId>,
     pub(super) roles: Vec<RoleName>,
     pub(super) permissions: Permissions,
+    pub(super) issued: Timestamp,
     pub(super) expires: Timestamp,
 }
 
@@ -186,6 +187,7 @@ impl People {
             session,
             roles: claims.roles,
             permissions: claims.permissions,
+            issued: verified.issued,
             expires: verified.expires,
         })
     }

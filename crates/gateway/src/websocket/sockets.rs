@@ -13,7 +13,7 @@ use portcullis_access::demand::{Judgement, judge};
 use portcullis_contract::Snapshot;
 use portcullis_contract::identity::Gone;
 use portcullis_contract::snapshot::Mode;
-use portcullis_model::{ApplicationName, Prefix, Principal, RouteName};
+use portcullis_model::{ApplicationName, Permissions, Prefix, Principal, RouteName};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -203,9 +203,10 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timest
         return if application.modes.auth == Mode::Observe { Ok(()) } else { Err(Told::LeaveGone) };
     }
     let principal = match &holder.principal {
-        // Whoever keeps them says when they are no longer what they were.
-        Principal::Anonymous | Principal::User(_) | Principal::Certificate(_) => holder.principal.clone(),
-        Principal::ApiKey(key) if key.stored.is_some() => holder.principal.clone(),
+        Principal::Anonymous | Principal::Certificate(_) => holder.principal.clone(),
+        // Whoever keeps them says when they are no longer what they were. What their roles hold, the configuration says.
+        Principal::User(_) => reduced(&holder.principal, then, now),
+        Principal::ApiKey(key) if key.stored.is_some() => reduced(&holder.principal, then, now),
         Principal::ApiKey(key) => {
             // Names are given anew; what a key is, is its hash.
             let (was, is) = (then.keys.named(&key.key), now.keys.named(&key.key));
@@ -221,6 +222,23 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timest
         _ if application.modes.auth == Mode::Observe => Ok(()),
         Judgement::Unauthenticated | Judgement::Forbidden { .. } => Err(Told::LeaveGone),
     }
+}
+
+/// Somebody who is kept elsewhere, with no more than their roles hold now.
+fn reduced(principal: &Principal, then: &Snapshot, now: &Snapshot) -> Principal {
+    let mut principal = principal.clone();
+    if then.roles == now.roles {
+        return principal;
+    }
+    let (roles, permissions) = match &mut principal {
+        Principal::User(user) => (&mut user.roles, &mut user.permissions),
+        Principal::ApiKey(key) => (&mut key.roles, &mut key.permissions),
+        Principal::Certificate(_) | Principal::Anonymous => return principal,
+    };
+    roles.retain(|role| now.roles.get(role).is_some());
+    let held = roles.iter().filter_map(|role| now.roles.get(role)).flat_map(Permissions::iter);
+    *permissions = permissions.narrowed_to(&held.cloned().collect());
+    principal
 }
 
 #[cfg(test)]

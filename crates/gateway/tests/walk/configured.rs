@@ -33,12 +33,22 @@ pub(crate) fn snapshot(upstream: &Upstream, sockets: &WebsocketUpstream, more: &
 
 /// The applications `shop`, `other` and `live`, each at its host below `localhost`, and a portal.
 pub(crate) fn with_portal(upstream: &Upstream, sockets: &WebsocketUpstream, portal: &str) -> Snapshot {
+    with_roles(upstream, sockets, portal, "user = [\"read:tasks\"]")
+}
+
+/// The same with these roles.
+pub(crate) fn with_roles(
+    upstream: &Upstream,
+    sockets: &WebsocketUpstream,
+    portal: &str,
+    roles: &str,
+) -> Snapshot {
     let mut text = "[listen]\naddress = \"127.0.0.1:0\"\nplain_http2 = true\n\
                     [ban]\nexempt = [\"127.0.0.1/32\"]\n[flood]\nmode = \"off\"\n\
                     [access]\npermissions = [\"read:tasks\", \"write:tasks\"]\n\
-                    [access.roles]\nuser = [\"read:tasks\"]\n"
+                    [access.roles]\n"
         .to_owned()
-        + &format!("[portal]\norigin = \"{portal}\"\n");
+        + &format!("{roles}\n[portal]\norigin = \"{portal}\"\n");
     let (server, socket) = (upstream.url(), sockets.url());
     for (name, server) in [("shop", server.trim_end_matches('/')), ("other", &server), ("live", &socket)] {
         let server = server.trim_end_matches('/');

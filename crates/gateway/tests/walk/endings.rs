@@ -1,14 +1,16 @@
 //! WebSockets of people: who may open one, and that none outlives what it was opened with.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use portcullis_contract::identity::Gone;
-use portcullis_contract::ports::{CredentialKind, Endings as _};
+use portcullis_contract::ports::{CredentialKind, Endings as _, Publish as _};
 use portcullis_model::{ApiKeyId, SessionId, Shown, UserId};
 use portcullis_testkit::websocket::{Heard, Websocket};
 
+use crate::configured;
 use crate::people::{ANN, KEPT, KEY, Peopled, SECRET, SESSION, TOKEN, ann, cookie, key_of_ann, place};
 
 /// How soon a WebSocket ends that must.
@@ -68,6 +70,40 @@ async fn a_websocket_ends_with_its_session_its_account_or_its_key_and_no_other_d
         let session =
             (!matches!(fields, [("authorization", value)] if *value == key)).then(|| SESSION.to_string());
         assert_eq!(ended["session"].as_str(), session.as_deref());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_ends_when_its_role_holds_less_than_its_route_asks_for() {
+    let gate = start().await;
+    let own = format!("http://{}", gate.host("live"));
+    let (cookie, key) = (cookie(SECRET), format!("Bearer {KEY}"));
+    let by_cookie = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let by_key = [("authorization", key.as_str())];
+    let reload = |roles: &str| {
+        let snapshot = configured::with_roles(
+            &gate.world.upstream,
+            &gate.sockets,
+            "http://login.localhost",
+            &format!("guest = []\n{roles}"),
+        );
+        gate.world.gate.publish(Arc::new(snapshot));
+    };
+    for fields in [&by_cookie[..], &by_key[..]] {
+        reload("user = [\"read:tasks\"]");
+        let mut by_permission = open(&gate, "/read", fields).await.unwrap();
+        let mut by_role = open(&gate, "/user", fields).await.unwrap();
+        let mut by_any = open(&gate, "/in/echo", fields).await.unwrap();
+        // More is no reason to end, and nor is something else.
+        reload("user = [\"read:tasks\", \"write:tasks\"]\nother = [\"write:tasks\"]");
+        for socket in [&mut by_permission, &mut by_role, &mut by_any] {
+            assert!(echoes(socket).await, "{fields:?}");
+        }
+        reload("user = [\"write:tasks\"]");
+        assert_eq!(by_permission.hear().await, Heard::Close(1008), "{fields:?}");
+        for socket in [&mut by_role, &mut by_any] {
+            assert!(echoes(socket).await, "{fields:?}");
+        }
     }
 }
 

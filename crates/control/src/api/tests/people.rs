@@ -163,7 +163,7 @@ async fn a_code_sets_a_password_once_and_only_with_its_users_name() {
     let set_up = async |name: &str, password: &str| {
         people.set_up(code, name, &password.into(), &caller).await.map_err(|why| why.to_string())
     };
-    let no_code = Err("the code is not good: it is mistyped, used, or older than an hour".to_owned());
+    let no_code = Err("the code is not good: it is mistyped, used, or too old".to_owned());
     assert_eq!(set_up("ann", PASSWORD).await, no_code, "another's name");
     assert_eq!(set_up("nobody", PASSWORD).await, no_code);
     assert!(set_up("ben", "too short").await.is_err(), "and what was wrong uses up nothing");

@@ -72,6 +72,26 @@ async fn a_key_is_good_where_it_is_meant_for_as_far_as_its_owner_reaches() {
 }
 
 #[tokio::test]
+async fn a_key_that_may_do_less_than_a_role_has_not_the_role() {
+    let world = World::new().await;
+    world.make("eve", &["admin", "readonly", "user"]).await;
+    let owner = world.user("eve").await.id;
+    for (name, held, roles) in [
+        ("all", &["admin"][..], &["admin", "readonly", "user"][..]),
+        ("some", &["read:tasks", "write:tasks"], &["readonly", "user"]),
+        ("few", &["read:tasks"], &["readonly"]),
+        ("other", &["write:tasks"], &[]),
+        ("none", &[], &[]),
+    ] {
+        let new = NewApiKey { name: KeyName::parse(name).unwrap(), owner, ..bens(&world, held).await };
+        let (_, text) = world.people.create_api_key(new, &local()).await.unwrap();
+        let shown = key_of(ask(&world, &shop(), &text).await);
+        assert_eq!(shown.roles, roles.iter().map(|name| role(name)).collect::<Vec<_>>(), "{name}");
+        assert_eq!(key_of(recall(&world, &shop(), &text).unwrap()).roles, shown.roles, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_ends_at_its_time_and_at_once_when_it_is_deleted() {
     let world = World::new().await;
     let now = world.outside.clock.wall();

@@ -9,7 +9,7 @@ use portcullis_testkit::{WAIT, eventually};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{OTHER, PASSWORD, World, caller, local, permissions, role, rules, user_of};
-use crate::identity::{PasswordProblem, PeopleProblem, Wants, Which};
+use crate::identity::{PasswordProblem, PeopleProblem, SetUpProblem, Wants, Which};
 
 #[tokio::test]
 async fn an_end_counts_at_once_here_and_within_a_poll_on_another_node() {
@@ -293,6 +293,29 @@ async fn there_is_always_an_administrator() {
 }
 
 #[tokio::test]
+async fn of_two_codes_the_second_is_dead_once_a_password_was_chosen() {
+    let world = World::new().await;
+    let ben = world.user("ben").await.id;
+    let code = async || world.people.begin_password(ben, &local()).await.unwrap();
+    let choose = async |code: &SecretString| {
+        world.outside.clock.pass(Duration::from_secs(1));
+        world.people.set_up(code.expose_secret(), "ben", &OTHER.into(), &caller(1)).await
+    };
+    let (lost, second) = (code().await, code().await);
+    choose(&second).await.unwrap();
+    assert_eq!(choose(&lost).await, Err(SetUpProblem::Code), "whoever found the first one");
+    // Nor does a code outlive a password that was set otherwise.
+    let lost = code().await;
+    world.people.set_password(ben, &PASSWORD.into(), &local()).await.unwrap();
+    assert_eq!(choose(&lost).await, Err(SetUpProblem::Code));
+    assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 1).await.is_ok());
+    // What changes nothing about the password leaves a code good.
+    let good = code().await;
+    world.people.change_roles(ben, vec![role("readonly")], &local()).await.unwrap();
+    choose(&good).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_first_administrator_is_made_by_a_code_and_once() {
     let world = World::empty(rules()).await;
     let stale = world.people.begin_set_up().await.unwrap().unwrap();
@@ -302,6 +325,7 @@ async fn the_first_administrator_is_made_by_a_code_and_once() {
     };
     assert!(!set_up(&stale, PASSWORD).await, "a later one took its place");
     assert!(!set_up(&"0000-0000-0000-0000-0000-0000-0000-0000".into(), PASSWORD).await);
+    assert_eq!(world.people.figures().hashed, 0, "nobody is hashed for without a code");
     assert!(!set_up(&code, "too short").await);
     assert!(set_up(&code, PASSWORD).await, "what was wrong before has not used it up");
     let ann = user_of(world.ask_cookie(&world.log_in("ann", Wants::Cookie).await.cookie.unwrap()).await);
@@ -374,7 +398,7 @@ async fn memory_is_bounded_by_what_may_be_remembered() {
         assert!(figures.lives <= 32 && figures.credentials <= 32, "{figures:?}");
     }
     // Nothing that is forgotten is believed: an end reaches what is left of it.
-    world.people.store.users.change(&ben, Ending::All).await.unwrap();
+    world.people.store.users.change(&ben, Ending::All, &[]).await.unwrap();
     world.pass(0).await;
     for cookie in &cookies {
         assert!(world.recall_cookie(cookie).is_none());

@@ -282,3 +282,64 @@ async fn where_an_application_has_a_secret_its_tokens_alone_are_good() {
     world.people.set_state(user.id, UserState::Disabled, &local()).await.unwrap();
     assert!(ask_token(&world, &legacy, &own).await.is_err());
 }
+
+fn legacy() -> Place {
+    Place::Application(application("legacy"))
+}
+
+/// A token that the application makes by itself, with a secret that it shares with the gate.
+fn foreign(world: &World, secret: &[u8]) -> SecretString {
+    let secret = SharedSecret::new(application("legacy"), secret, Duration::from_secs(3600)).unwrap();
+    let claims = Claims {
+        subject: "ben".into(),
+        user_id: None,
+        session: None,
+        token_id: None,
+        client: None,
+        roles: vec![role("user")],
+        scope: Vec::new(),
+        permissions: permissions(&["read:tasks"]),
+    };
+    let now = portcullis_contract::ports::Clock::wall(&*world.outside.clock);
+    SecretString::from(secret.issue(&claims, now, Duration::from_secs(600)).unwrap())
+}
+
+const SECRET: &[u8] = b"0123456789abcdefghijklmnopqrstuv";
+
+#[tokio::test]
+async fn a_token_without_a_session_ends_with_the_password_and_the_account_that_it_was_made_for() {
+    let world = World::new().await;
+    let ben = world.user("ben").await.id;
+    let token = foreign(&world, SECRET);
+    assert!(ask_token(&world, &legacy(), &token).await.is_ok());
+    world.pass(10).await;
+    world.people.set_password(ben, &super::world::OTHER.into(), &local()).await.unwrap();
+    let refused = |judged| matches!(judged, Err(NotKnown::Refused(_)));
+    assert!(refused(ask_token(&world, &legacy(), &token).await));
+    let token = foreign(&world, SECRET);
+    assert!(ask_token(&world, &legacy(), &token).await.is_ok(), "one that is made after it");
+    // Whoever is given the name later is somebody else.
+    world.people.delete_user(ben, &local()).await.unwrap();
+    assert!(refused(ask_token(&world, &legacy(), &token).await));
+    world.pass(10).await;
+    world.make("ben", &["user"]).await;
+    assert!(refused(ask_token(&world, &legacy(), &token).await));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_shared_no_longer_verifies_nothing_that_is_remembered() {
+    let world = World::new().await;
+    let token = foreign(&world, SECRET);
+    assert!(ask_token(&world, &legacy(), &token).await.is_ok());
+    assert!(recall_token(&world, &legacy(), &token).unwrap().is_ok());
+    // It leaked, and the operator has put another in its place.
+    let mut other = rules();
+    let new = b"another secret of 32 bytes or more";
+    let shared = SharedSecret::new(application("legacy"), new, Duration::from_secs(3600)).unwrap();
+    other.applications.get_mut(&application("legacy")).unwrap().shared = Some(shared.into());
+    world.people.take_over(other);
+    assert!(matches!(recall_token(&world, &legacy(), &token), Some(Err(NotKnown::Refused(_)))));
+    assert!(matches!(ask_token(&world, &legacy(), &token).await, Err(NotKnown::Refused(_))));
+    let token = foreign(&world, new);
+    assert!(ask_token(&world, &legacy(), &token).await.is_ok());
+}

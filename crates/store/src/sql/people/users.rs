@@ -7,7 +7,7 @@ use portcullis_model::{ApiKeyId, RoleName, SessionId, UserId, UserName};
 
 use super::rows::{AccountRow, account, state};
 use super::turn::{Turn, on};
-use super::{People, asked, bytes, codes, count, micros, number};
+use super::{People, asked, bytes, codes, micros, number};
 use crate::sql::{DatabaseError, reading};
 
 const CREATE: &str = "INSERT INTO account \
@@ -28,8 +28,8 @@ const CHANGE: &str = "UPDATE account \
 const SESSIONS: &str = "SELECT id FROM session WHERE account = $1";
 const KEYS: &str = "SELECT id FROM api_key WHERE owner = $1";
 const DELETE: &str = "DELETE FROM account WHERE id = $1";
-const COUNT_ACTIVE_WITH: &str = "SELECT count(*) FROM account_role r JOIN account a ON a.id = r.account \
-    WHERE r.role = $1 AND a.state = 1";
+const HOLDER: &str = "SELECT a.id FROM account_role r JOIN account a ON a.id = r.account \
+    WHERE r.role = $1 AND a.state = 1 LIMIT 1";
 
 impl Users for People {
     fn create<'a>(&'a self, user: &'a User) -> Asking<'a, Changed> {
@@ -96,12 +96,16 @@ impl Users for People {
         })
     }
 
-    fn change<'a>(&'a self, user: &'a User, ending: Ending) -> Asking<'a, Changed> {
+    fn change<'a>(&'a self, user: &'a User, ending: Ending, held: &'a [RoleName]) -> Asking<'a, Changed> {
         asked(async move {
             let mut turn = self.turn().await?;
+            let was_held = turn.is_held(held).await?;
             let changed = self.update(&mut turn, user).await?;
             if changed != Changed::Yes {
                 return Ok(changed);
+            }
+            if was_held && !turn.is_held(held).await? {
+                return Ok(Changed::LastHolder);
             }
             turn.tell(Gone::User(user.id));
             match ending {
@@ -114,9 +118,10 @@ impl Users for People {
         })
     }
 
-    fn delete(&self, id: UserId) -> Asking<'_, bool> {
+    fn delete<'a>(&'a self, id: UserId, held: &'a [RoleName]) -> Asking<'a, Changed> {
         asked(async move {
             let mut turn = self.turn().await?;
+            let was_held = turn.is_held(held).await?;
             turn.end_all_but(id, None).await?;
             let keys: Vec<(Vec<u8>,)> = on!(turn, connection => {
                 sqlx::query_as(KEYS).bind(&id.0[..]).fetch_all(connection).await?
@@ -128,20 +133,14 @@ impl Users for People {
                 sqlx::query(DELETE).bind(&id.0[..]).execute(connection).await?.rows_affected()
             });
             if deleted == 0 {
-                return Ok(false);
+                return Ok(Changed::Stale);
+            }
+            if was_held && !turn.is_held(held).await? {
+                return Ok(Changed::LastHolder);
             }
             turn.tell(Gone::User(id));
             turn.commit().await?;
-            Ok(true)
-        })
-    }
-
-    fn count_active_with<'a>(&'a self, role: &'a RoleName) -> Asking<'a, u64> {
-        asked(async move {
-            let (found,): (i64,) = reading!(self.database, pool => {
-                sqlx::query_as(COUNT_ACTIVE_WITH).bind(role.as_str()).fetch_one(pool).await?
-            });
-            count("account_role", found)
+            Ok(Changed::Yes)
         })
     }
 }
@@ -197,6 +196,19 @@ async fn add_roles(turn: &mut Turn<'_>, user: &User) -> Result<(), DatabaseError
 }
 
 impl Turn<'_> {
+    /// Whether an active account has one of these roles.
+    async fn is_held(&mut self, roles: &[RoleName]) -> Result<bool, DatabaseError> {
+        for role in roles {
+            let holder: Option<(Vec<u8>,)> = on!(self, connection => {
+                sqlx::query_as(HOLDER).bind(role.as_str()).fetch_optional(connection).await?
+            });
+            if holder.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Ends a user's sessions, all or all but one, and says which they were.
     pub(super) async fn end_all_but(
         &mut self,
@@ -218,18 +230,5 @@ impl Turn<'_> {
 /// Every statement of this file, so that none escapes [`super::plans`].
 #[cfg(test)]
 pub(super) fn statements() -> Vec<&'static str> {
-    vec![
-        CREATE,
-        ADD_ROLE,
-        DROP_ROLES,
-        ANY,
-        BY_ID,
-        BY_NAME,
-        PAGE,
-        CHANGE,
-        SESSIONS,
-        KEYS,
-        DELETE,
-        COUNT_ACTIVE_WITH,
-    ]
+    vec![CREATE, ADD_ROLE, DROP_ROLES, ANY, BY_ID, BY_NAME, PAGE, CHANGE, SESSIONS, KEYS, DELETE, HOLDER]
 }

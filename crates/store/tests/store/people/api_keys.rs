@@ -32,7 +32,7 @@ async fn a_key_comes_back_whole_with_its_owner_as_they_are_now() {
             assert_eq!(keys.by_id(kept.id).await, Ok(Some(kept)));
         }
         let closed = User { state: UserState::Disabled, ..user(1) };
-        assert_eq!(opened.store.users.change(&closed, Ending::None).await, Ok(Changed::Yes));
+        assert_eq!(opened.store.users.change(&closed, Ending::None, &[]).await, Ok(Changed::Yes));
         let (_, owner) = keys.by_hash(&hash(10)).await.unwrap().unwrap();
         assert_eq!(owner.state, UserState::Disabled);
     }

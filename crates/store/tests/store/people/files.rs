@@ -34,7 +34,10 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
         }
         assert_eq!(store.api_keys.create(&key(30, 1)).await, Ok(Changed::Yes));
         let changed = User { password: Some("$argon2id$new".to_owned().into()), ..user(1) };
-        assert_eq!(store.users.change(&changed, Ending::AllBut(SessionId(id(10)))).await, Ok(Changed::Yes));
+        assert_eq!(
+            store.users.change(&changed, Ending::AllBut(SessionId(id(10))), &[]).await,
+            Ok(Changed::Yes)
+        );
         assert_eq!(store.sessions.end(&[SessionId(id(20))]).await, Ok(vec![SessionId(id(20))]));
         let ring = SecretBytes(Zeroizing::new(b"ring".to_vec()));
         assert_eq!(store.keyrings.replace("tokens", 0, &ring).await, Ok(true));
@@ -68,13 +71,13 @@ async fn nothing_secret_or_personal_is_in_a_file_in_the_clear() {
         opened.begin(&session(100 + number, number, 0), ROOM).await;
         store.sessions.add_ticket(&ticket(200 + number, 100 + number, application("shop"))).await.unwrap();
         let changed = User { password: Some("$argon2id$another".to_owned().into()), ..user(number) };
-        assert_eq!(store.users.change(&changed, Ending::None).await, Ok(Changed::Yes));
+        assert_eq!(store.users.change(&changed, Ending::None, &[]).await, Ok(Changed::Yes));
     }
     store.codes.keep(CodeUse::HandOver, &id(1), b"stands for this", at(60)).await.unwrap();
     let ring = SecretBytes(Zeroizing::new(b"seventeen keys".to_vec()));
     assert_eq!(store.keyrings.replace("tokens", 0, &ring).await, Ok(true));
     let before = world.bytes();
-    opened.store.users.delete(UserId(id(1))).await.unwrap();
+    opened.store.users.delete(UserId(id(1)), &[]).await.unwrap();
     let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
     for bytes in [before, world.bytes()] {
         for part in [

@@ -193,11 +193,12 @@ async fn step(opened: &Opened, model: &mut Model, operation: Operation) {
             let state = if closes { UserState::Disabled } else { UserState::Active };
             let changed = User { version, state, ..named(user, name) };
             let wanted = model.change(&changed, is_stale, ending);
-            assert_eq!(store.users.change(&changed, ending).await, Ok(wanted));
+            assert_eq!(store.users.change(&changed, ending, &[]).await, Ok(wanted));
         }
         Operation::Delete(user) => {
             let user = UserId(id(user));
-            assert_eq!(store.users.delete(user).await, Ok(model.delete(user)));
+            let wanted = if model.delete(user) { Changed::Yes } else { Changed::Stale };
+            assert_eq!(store.users.delete(user, &[]).await, Ok(wanted));
         }
         Operation::Begin { user, is_stale } => {
             let begun = Session { ends: at(now + LASTS), ..session(number, user, now) };

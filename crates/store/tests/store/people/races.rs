@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use portcullis_access::refresh::{Family, Lifetimes};
-use portcullis_contract::identity::{Begun, Changed, Ending, Gone, SessionRoom, User};
-use portcullis_model::{SessionId, UserId};
+use portcullis_contract::identity::{Begun, Changed, Ending, Gone, SessionRoom, User, UserState};
+use portcullis_model::{RoleName, SessionId, UserId};
 use portcullis_testkit::Random;
 
 use super::world::{Opened, ROOM, World, application, at, id, key, open, session, since, ticket, user};
@@ -67,7 +67,7 @@ async fn no_log_in_with_the_old_password_outlives_its_change() {
             }
             let users = nodes[version as usize % 2].store.users.clone();
             let changes = tokio::spawn(async move {
-                let changed = users.change(&User { version, ..user(1) }, Ending::All).await;
+                let changed = users.change(&User { version, ..user(1) }, Ending::All, &[]).await;
                 assert_eq!(changed, Ok(Changed::Yes));
             });
             for task in tasks {
@@ -76,6 +76,42 @@ async fn no_log_in_with_the_old_password_outlives_its_change() {
             changes.await.unwrap();
             let left = nodes[0].store.sessions.of_user(UserId(id(1))).await.unwrap();
             assert_eq!(left, [], "{}, version {version}", world.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_administrators_who_close_each_other_at_once_one_remains() {
+    for world in World::both().await {
+        let nodes = [open(&world).await, open(&world).await];
+        let held = [RoleName::parse("admin").unwrap()];
+        let administrator = |number: u64| User { roles: held.to_vec(), ..user(number) };
+        for round in 0..12u64 {
+            let pair = [10 * round, 10 * round + 1];
+            for number in pair {
+                assert_eq!(nodes[0].store.users.create(&administrator(number)).await, Ok(Changed::Yes));
+            }
+            let tasks = [0, 1].map(|at| {
+                let (users, held) = (nodes[at].store.users.clone(), held.clone());
+                let closed = User { state: UserState::Disabled, ..administrator(pair[at]) };
+                let demoted = User { roles: Vec::new(), ..administrator(pair[at]) };
+                tokio::spawn(async move {
+                    match (round + at as u64) % 3 {
+                        0 => users.change(&closed, Ending::All, &held).await.unwrap(),
+                        1 => users.change(&demoted, Ending::All, &held).await.unwrap(),
+                        _ => users.delete(closed.id, &held).await.unwrap(),
+                    }
+                })
+            });
+            let mut done = Vec::new();
+            for task in tasks {
+                done.push(task.await.unwrap());
+            }
+            done.sort_by_key(|done| format!("{done:?}"));
+            assert_eq!(done, [Changed::LastHolder, Changed::Yes], "{}, round {round}", world.name);
+            for number in pair {
+                nodes[1].store.users.delete(UserId(id(number)), &[]).await.unwrap();
+            }
         }
     }
 }
@@ -112,7 +148,7 @@ async fn busy(node: Opened, seed: u64) {
                 store.families.keep(&family, session_id).await.unwrap();
             }
             7 => {
-                store.users.delete(UserId(id(owner))).await.unwrap();
+                store.users.delete(UserId(id(owner)), &[]).await.unwrap();
                 store.users.create(&user(owner)).await.unwrap();
             }
             _ => {

@@ -107,7 +107,8 @@ async fn whoever_follows_it_misses_nothing_that_many_writers_end() {
                         assert_eq!(begun, Begun::Yes(vec![]));
                         // Twice the same id: the whole call fails, after its turn came.
                         assert!(sessions.begin(&session(number, writer, 0), 0, None, ROOM).await.is_err());
-                        assert!(!heard(|| users.delete(portcullis_model::UserId(id(99)))).await);
+                        let deleted = heard(|| users.delete(portcullis_model::UserId(id(99)), &[])).await;
+                        assert_eq!(deleted, portcullis_contract::identity::Changed::Stale);
                         let ends = [SessionId(id(number))];
                         let ended = heard(|| sessions.end(&ends)).await;
                         assert_eq!(ended.len(), 1);

@@ -26,7 +26,7 @@ async fn a_session_is_found_by_its_ticket_with_its_user_as_they_are_now() {
         assert_eq!((place, &found.session), (Place::Portal, &begun), "{}", world.name);
         assert_eq!(shown(&found.user), shown(&user(1)));
         let changed = User { state: UserState::Disabled, ..user(1) };
-        assert_eq!(opened.store.users.change(&changed, Ending::None).await, Ok(Changed::Yes));
+        assert_eq!(opened.store.users.change(&changed, Ending::None, &[]).await, Ok(Changed::Yes));
         for found in [
             sessions.by_ticket(&id(10)).await.unwrap().unwrap().1,
             sessions.by_id(sid(10)).await.unwrap().unwrap(),
@@ -65,10 +65,10 @@ async fn a_log_in_whose_account_changed_meanwhile_begins_nothing() {
             async |number, version| sessions.begin(&session(10, number, 0), version, None, ROOM).await;
         assert_eq!(begin(1, 1).await, Ok(Begun::Stale));
         assert_eq!(begin(3, 0).await, Ok(Begun::Stale), "no such account");
-        assert_eq!(users.change(&user(1), Ending::All).await, Ok(Changed::Yes));
+        assert_eq!(users.change(&user(1), Ending::All, &[]).await, Ok(Changed::Yes));
         assert_eq!(begin(1, 0).await, Ok(Begun::Stale), "{}", world.name);
         let closed = User { state: UserState::Disabled, ..user(2) };
-        assert_eq!(users.change(&closed, Ending::All).await, Ok(Changed::Yes));
+        assert_eq!(users.change(&closed, Ending::All, &[]).await, Ok(Changed::Yes));
         assert_eq!(begin(2, 1).await, Ok(Begun::Stale), "closed");
         assert!(sessions.page(None, 10).await.unwrap().is_empty());
         assert_eq!(begin(1, 1).await, Ok(Begun::Yes(vec![])));

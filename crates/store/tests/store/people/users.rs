@@ -1,7 +1,7 @@
 //! Accounts: what is kept comes back, changes are by version, and of many first administrators one is made.
 
 use portcullis_contract::identity::{Changed, CodeUse, Ending, First, Gone, StoreProblem, User, UserState};
-use portcullis_model::{RoleName, SessionId, UserId, UserName};
+use portcullis_model::{SessionId, UserId, UserName};
 
 use super::world::{ROOM, World, at, gone, id, key, open, open_with, roles, session, shown, user};
 
@@ -71,15 +71,15 @@ async fn a_change_is_made_once_and_told() {
             user_id: None,
             ..user(1)
         };
-        assert_eq!(users.change(&changed, Ending::None).await, Ok(Changed::Yes));
+        assert_eq!(users.change(&changed, Ending::None, &[]).await, Ok(Changed::Yes));
         let found = users.by_id(changed.id).await.unwrap().unwrap();
         assert_eq!(shown(&found), shown(&User { version: 1, ..changed.clone() }), "{}", world.name);
         assert_eq!(opened.gone().await, [Gone::User(changed.id)]);
         // Whoever read it before that has to read it again.
-        assert_eq!(users.change(&changed, Ending::All).await, Ok(Changed::Stale));
+        assert_eq!(users.change(&changed, Ending::All, &[]).await, Ok(Changed::Stale));
         let taken = User { name: user(2).name, ..found };
-        assert_eq!(users.change(&taken, Ending::All).await, Ok(Changed::NameTaken));
-        assert_eq!(users.change(&user(3), Ending::All).await, Ok(Changed::Stale));
+        assert_eq!(users.change(&taken, Ending::All, &[]).await, Ok(Changed::NameTaken));
+        assert_eq!(users.change(&user(3), Ending::All, &[]).await, Ok(Changed::Stale));
         assert_eq!(opened.gone().await, [Gone::User(changed.id)], "nothing is told of what was not done");
         assert!(users.by_name(&changed.name).await.unwrap().is_some());
     }
@@ -96,7 +96,7 @@ async fn a_change_ends_the_sessions_that_it_should() {
         opened.begin(&session(20, 2, 0), ROOM).await;
         let users = &opened.store.users;
         let change = async |version, ending| {
-            assert_eq!(users.change(&User { version, ..user(1) }, ending).await, Ok(Changed::Yes));
+            assert_eq!(users.change(&User { version, ..user(1) }, ending, &[]).await, Ok(Changed::Yes));
             let of_user = opened.store.sessions.of_user(UserId(id(1))).await.unwrap();
             let mut left: Vec<_> = of_user.iter().map(|session| session.id).collect();
             left.sort();
@@ -127,7 +127,7 @@ async fn deleting_an_account_takes_all_that_is_its_own_and_tells_of_each() {
         for kept in [key(30, 1), key(40, 2)] {
             assert_eq!(opened.store.api_keys.create(&kept).await, Ok(Changed::Yes));
         }
-        assert_eq!(opened.store.users.delete(UserId(id(1))).await, Ok(true));
+        assert_eq!(opened.store.users.delete(UserId(id(1)), &[]).await, Ok(Changed::Yes));
         assert!(opened.store.users.by_id(UserId(id(1))).await.unwrap().is_none());
         assert!(opened.store.sessions.by_ticket(&id(10)).await.unwrap().is_none());
         assert!(opened.store.api_keys.by_hash(&key(30, 1).hash).await.unwrap().is_none());
@@ -136,7 +136,7 @@ async fn deleting_an_account_takes_all_that_is_its_own_and_tells_of_each() {
         for one in [gone(10), Gone::ApiKey(key(30, 1).id), Gone::User(UserId(id(1)))] {
             assert!(told.contains(&one), "{one:?}");
         }
-        assert_eq!(opened.store.users.delete(UserId(id(1))).await, Ok(false));
+        assert_eq!(opened.store.users.delete(UserId(id(1)), &[]).await, Ok(Changed::Stale));
         assert_eq!(opened.gone().await.len(), 3);
         assert!(opened.store.sessions.by_ticket(&id(20)).await.unwrap().is_some());
         assert!(opened.store.api_keys.by_hash(&key(40, 2).hash).await.unwrap().is_some());
@@ -146,23 +146,48 @@ async fn deleting_an_account_takes_all_that_is_its_own_and_tells_of_each() {
 }
 
 #[tokio::test]
-async fn active_accounts_are_counted_by_role() {
+async fn the_last_active_account_with_a_role_that_must_be_held_keeps_it() {
     for world in World::both().await {
         let opened = open(&world).await;
         let users = &opened.store.users;
+        let held = roles(&["owner", "admin"]);
         for (number, names, state) in [
             (1, &["admin"][..], UserState::Active),
-            (2, &["admin", "reader"], UserState::Active),
+            (2, &["owner", "reader"], UserState::Active),
             (3, &["admin"], UserState::Disabled),
             (4, &["reader"], UserState::Active),
         ] {
             let kept = User { roles: roles(names), state, ..user(number) };
             assert_eq!(users.create(&kept).await, Ok(Changed::Yes));
         }
-        for (role, count) in [("admin", 2), ("reader", 2), ("analyst", 0)] {
-            let role = RoleName::parse(role).unwrap();
-            assert_eq!(users.count_active_with(&role).await, Ok(count), "{}", world.name);
+        let of = |number: u64, names: &[&str], state| User { roles: roles(names), state, ..user(number) };
+        // Another one is there, and one who has none of them takes none away.
+        let without = of(1, &["reader"], UserState::Active);
+        assert_eq!(users.change(&without, Ending::All, &held).await, Ok(Changed::Yes), "{}", world.name);
+        assert_eq!(users.delete(UserId(id(4)), &held).await, Ok(Changed::Yes));
+        let told = opened.gone().await;
+        opened.begin(&session(20, 2, 0), ROOM).await;
+        for last in [of(2, &["reader"], UserState::Active), of(2, &["owner"], UserState::Disabled)] {
+            assert_eq!(
+                users.change(&last, Ending::All, &held).await,
+                Ok(Changed::LastHolder),
+                "{}",
+                world.name
+            );
         }
+        assert_eq!(users.delete(UserId(id(2)), &held).await, Ok(Changed::LastHolder));
+        // Nothing of it was done.
+        assert_eq!(opened.gone().await, told);
+        assert!(opened.store.sessions.by_ticket(&id(20)).await.unwrap().is_some());
+        assert_eq!(users.by_id(UserId(id(2))).await.unwrap().unwrap().roles, roles(&["owner", "reader"]));
+        // One such role for another is as good, and where nobody has any there is nobody to keep.
+        assert_eq!(
+            users.change(&of(2, &["admin"], UserState::Active), Ending::None, &held).await,
+            Ok(Changed::Yes)
+        );
+        let closed = User { version: 1, ..of(2, &["admin"], UserState::Disabled) };
+        assert_eq!(users.change(&closed, Ending::None, &[]).await, Ok(Changed::Yes));
+        assert_eq!(users.delete(UserId(id(3)), &held).await, Ok(Changed::Yes));
     }
 }
 
