@@ -10,10 +10,12 @@ pub mod bytes;
 pub mod captures;
 mod error;
 pub mod load;
+pub mod operator;
 pub mod transform;
 
 pub use bytes::ByteSet;
 pub use captures::Captures;
 pub use error::{Place, Problem, RuleError};
 pub use load::{LoadError, Loader, Source};
+pub use operator::{Comparison, Operator};
 pub use transform::Transformation;

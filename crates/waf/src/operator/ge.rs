@@ -1,0 +1,14 @@
+//! `@ge`: the value's number is not less than the argument's. See `number` for what counts as a number.
+
+use super::{About, Example};
+
+pub(super) const ABOUT: About = About {
+    names: &["ge"],
+    what: "the value, as a number, is not less than the argument",
+    example: Example { argument: "5", matches: Some(b"5"), passes: Some(b"4") },
+};
+
+/// Whether the value's number is not less than the argument's.
+pub(super) fn holds(value: i64, argument: i64) -> bool {
+    value >= argument
+}
