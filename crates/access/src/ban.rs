@@ -1,6 +1,6 @@
 //! Which address prefixes are shut out, until when and why.
 //!
-//! Bans live in memory of fixed size and end by themselves. Who is banned, and what a banned client is told,
+//! Bans live here in memory of fixed size and end by themselves. Who is banned, and what a banned client is told,
 //! is decided elsewhere. Read next: [`crate::suspicion`] for what leads here, `table.rs` for the memory.
 
 use std::fmt;

@@ -328,6 +328,8 @@ pub trait ApiKeys: Send + Sync {
     fn by_hash<'a>(&'a self, hash: &'a KeyHash) -> Asking<'a, Option<(StoredApiKey, User)>>;
     /// A key by its id.
     fn by_id(&self, id: ApiKeyId) -> Asking<'_, Option<StoredApiKey>>;
+    /// The key of that name.
+    fn by_name<'a>(&'a self, name: &'a KeyName) -> Asking<'a, Option<StoredApiKey>>;
     /// An owner's keys, or all, by id, at most `count` of those after `after`.
     fn page(
         &self,

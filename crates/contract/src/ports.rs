@@ -121,7 +121,7 @@ pub trait Administration: Send + Sync {
     fn erase(&self, user: LocalUser, subject: &str) -> Result<Erased, AdminProblem>;
 }
 
-/// Who is shut out by address. Bans live in memory: they end with the process.
+/// Who is shut out by address, in the memory of this process. Those by hand are kept elsewhere too.
 pub trait Bans: Send + Sync {
     /// Those that stand, in the order of their prefixes.
     fn standing(&self) -> Vec<StandingBan>;

@@ -30,7 +30,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use portcullis_contract::Snapshot;
 use portcullis_contract::admin::Actor;
-use portcullis_contract::ports::{Administration, Audit, Bans, Clock, Entropy, Reload, Urgency};
+use portcullis_contract::ports::{Administration, Audit, Clock, Entropy, Reload, Urgency};
 use portcullis_model::RequestId;
 use portcullis_model::audit::{Entry, Kind, Outcome, Personal, Severity};
 use tokio::sync::{Semaphore, watch};
@@ -38,6 +38,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::bans::KeptBans;
 use crate::identity::People;
 pub(crate) use problem::Problem;
 
@@ -64,7 +65,7 @@ pub struct ApiPorts {
     /// The configuration in force.
     pub in_force: watch::Receiver<Arc<Snapshot>>,
     /// Who is shut out.
-    pub bans: Option<Arc<dyn Bans>>,
+    pub bans: Option<Arc<KeptBans>>,
     /// Who takes over a changed configuration.
     pub reload: Option<Arc<dyn Reload>>,
     /// The service of people, where they can log in.

@@ -6,6 +6,7 @@
 mod acme;
 mod admin;
 mod api;
+mod bans;
 mod identity;
 mod ops;
 mod portal;
@@ -14,6 +15,7 @@ mod reload;
 pub use acme::{AcmePorts, CertificateKeeper};
 pub use admin::{AdminClient, AdminSocket, ApiClient, CallError, serve_admin};
 pub use api::{ApiPorts, api, openapi};
+pub use bans::KeptBans;
 pub use identity::{
     API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, NewApiKey,
     NewPassword, NewUser, PasswordProblem, People, PeoplePorts, PeopleProblem, Rules, SetUpProblem, Tokens,

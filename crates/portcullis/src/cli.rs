@@ -152,7 +152,8 @@ pub(crate) enum ApikeyCommand {
     },
     /// Give a key of the store another text; the old one is good beside it for a while
     Rotate {
-        /// The key's id, as `apikey list` shows it
+        /// The key's name or id, as `apikey list` shows them
+        #[arg(value_name = "NAME")]
         id: String,
         /// For how long the old text is good, such as 1h, at most 30d; 0s ends it at once
         #[arg(long, default_value = "1d", value_name = "DURATION", value_parser = portcullis_contract::config::duration)]
@@ -162,7 +163,8 @@ pub(crate) enum ApikeyCommand {
     },
     /// End a key of the store
     Delete {
-        /// The key's id, as `apikey list` shows it
+        /// The key's name or id, as `apikey list` shows them
+        #[arg(value_name = "NAME")]
         id: String,
         #[command(flatten)]
         wanted: ChangeWanted,

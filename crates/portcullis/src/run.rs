@@ -16,7 +16,7 @@ use portcullis_contract::ports::{Clock, Entropy};
 use portcullis_contract::snapshot::Origin;
 use portcullis_contract::{Diagnostic, Snapshot, compile};
 use portcullis_control::{
-    AcmePorts, AdminSocket, ApiPorts, CertificateKeeper, Reloader, api, serve_admin, serve_ops,
+    AcmePorts, AdminSocket, ApiPorts, CertificateKeeper, KeptBans, Reloader, api, serve_admin, serve_ops,
 };
 use portcullis_gateway::{Gate, NoWatch, Ports, Server, Stopped};
 use rustix::process::geteuid;
@@ -182,7 +182,7 @@ impl Node {
             audit: Arc::clone(&ports.audit),
             administration: Arc::new(ledger.administration()),
             in_force: in_force.clone(),
-            bans: Some(Arc::<Gate>::clone(&gate)),
+            bans: Some(begin_bans(&ledger, &ports, &gate).await?),
             reload: Some(Arc::new(reload)),
             people: peopled.as_ref().map(Peopled::people),
         };
@@ -328,6 +328,18 @@ async fn begin_admin_listener(
 }
 
 /// Begins to destroy keys whose time is over.
+/// Bans by hand: in force before anybody is answered, and followed from then on.
+async fn begin_bans(ledger: &Ledger, ports: &Ports, gate: &Arc<Gate>) -> anyhow::Result<Arc<KeptBans>> {
+    let store = ledger.people_store(&ports.clock, &ports.entropy).await?;
+    let bans = KeptBans::new(Arc::<Gate>::clone(gate), store.keyrings, Arc::clone(&ports.clock));
+    let bans = Arc::new(bans);
+    if let Err(problem) = bans.poll().await {
+        tracing::warn!(%problem, "the bans by hand cannot be read yet; they come into force once they can");
+    }
+    tokio::spawn(Arc::clone(&bans).run());
+    Ok(bans)
+}
+
 fn begin_retention(ledger: &Ledger, stopped: watch::Receiver<bool>) {
     let retention = ledger.retention();
     tokio::spawn(async move {

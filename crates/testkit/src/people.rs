@@ -17,7 +17,7 @@ use portcullis_contract::identity::{
     StoreProblem, StoredApiKey, Ticket, User, UserState, Users,
 };
 use portcullis_contract::ports::Asking;
-use portcullis_model::{ApiKeyId, RoleName, SessionId, UserId, UserName};
+use portcullis_model::{ApiKeyId, KeyName, RoleName, SessionId, UserId, UserName};
 
 /// The store. Clones are the same store.
 #[derive(Clone, Default)]
@@ -389,6 +389,12 @@ impl ApiKeys for MemoryPeople {
 
     fn by_id(&self, id: ApiKeyId) -> Asking<'_, Option<StoredApiKey>> {
         self.asking("api_keys.by_id", move |state| state.keys.get(&id).cloned())
+    }
+
+    fn by_name<'a>(&'a self, name: &'a KeyName) -> Asking<'a, Option<StoredApiKey>> {
+        self.asking("api_keys.by_name", move |state| {
+            state.keys.values().find(|key| key.name == *name).cloned()
+        })
     }
 
     fn page(

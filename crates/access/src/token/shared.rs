@@ -49,6 +49,14 @@ impl SharedSecret {
         &self.application
     }
 
+    /// Whether both have the same secret: then a token of one application would be good at the other.
+    pub fn is_same_secret(&self, other: &Self) -> bool {
+        const ASKED: &[u8] = b"portcullis: is this the same secret?";
+        let (own, others) = (self.keys.keys().first(), other.keys.keys().first());
+        let answer = own.and_then(|key| key.authenticate(ASKED));
+        answer.zip(others).is_some_and(|(answer, key)| key.is_signed(ASKED, &answer))
+    }
+
     /// Writes a token that lives from `now` for so long.
     pub fn issue(&self, claims: &Claims, now: Timestamp, lifetime: Duration) -> Result<String, IssueProblem> {
         let mut object = Object::new();

@@ -43,6 +43,7 @@ pub(crate) fn all(
     }
     report_shared_hosts(declared, problems);
     let mut routes = route::Routes::new(config, callers, authorities);
+    let mut secrets = Vec::new();
     let compiled = declared.iter().map(|(name, application)| {
         let reached = forward_auth::reached(&application.value, config, problems);
         let upstream = reached.and_then(|reached| {
@@ -51,8 +52,9 @@ pub(crate) fn all(
         identity::report_what_is_ours(name, application, problems);
         let plain_http = https::plain_http(&application.value, config, problems);
         let tokens = application.value.tokens.value();
-        let tokens =
-            tokens.and_then(|declared| identity::tokens_of(name, declared, config, surroundings, problems));
+        let tokens = tokens.and_then(|declared| {
+            identity::tokens_of(name, declared, config, &mut secrets, surroundings, problems)
+        });
         one(name, application, Parts { reached, upstream, plain_http, tokens }, &mut routes, problems)
     });
     // Every application is compiled before any missing one counts.

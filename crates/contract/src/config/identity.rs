@@ -150,11 +150,12 @@ pub(crate) fn report_what_is_ours(
     }
 }
 
-/// Compiles the tokens of one application.
+/// Compiles the tokens of one application, whose secret is none of the `others`.
 pub(crate) fn tokens_of(
     name: &ApplicationName,
     declared: &tree::ApplicationTokens,
     config: &Config,
+    others: &mut Vec<Arc<SharedSecret>>,
     surroundings: &dyn Surroundings,
     problems: &mut Problems,
 ) -> Option<ApplicationTokens> {
@@ -170,18 +171,38 @@ pub(crate) fn tokens_of(
     let shared = match fetched {
         None if is_named => return None,
         None => None,
-        Some((secret, place)) => {
-            match SharedSecret::new(name.clone(), secret.expose_secret().as_bytes(), lifetime) {
-                Ok(shared) => Some(Arc::new(shared)),
-                Err(problem) => {
-                    let help = "make one with `openssl rand -base64 48`, and give it to the application too";
-                    problems.add(Problem::at(place, problem.to_string()).help(help));
-                    return None;
-                }
+        Some((secret, place)) => match shared_secret(name, secret.expose_secret(), lifetime, others) {
+            Ok(shared) => Some(shared),
+            Err((problem, help)) => {
+                problems.add(Problem::at(place, problem).help(help));
+                return None;
             }
-        }
+        },
     };
+    others.extend(shared.clone());
     Some(ApplicationTokens { lifetime, shared })
+}
+
+/// A secret that is good for one application alone; or what is wrong, and what to do.
+fn shared_secret(
+    name: &ApplicationName,
+    secret: &str,
+    lifetime: Duration,
+    others: &[Arc<SharedSecret>],
+) -> Result<Arc<SharedSecret>, (String, &'static str)> {
+    let made = SharedSecret::new(name.clone(), secret.as_bytes(), lifetime).map_err(|problem| {
+        (problem.to_string(), "make one with `openssl rand -base64 48`, and give it to the application too")
+    })?;
+    match others.iter().find(|other| other.is_same_secret(&made)) {
+        Some(other) => {
+            let other = other.application();
+            let message = format!(
+                "application `{other}` has the same secret: a token of one would be good at the other"
+            );
+            Err((message, "give each application a secret of its own, made with `openssl rand -base64 48`"))
+        }
+        None => Ok(Arc::new(made)),
+    }
 }
 
 /// The application that the portal is, where its host is no application's own.

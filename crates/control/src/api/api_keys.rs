@@ -27,6 +27,9 @@ const OVERLAP_S: u64 = 86_400;
 /// The longest such time: 30 days.
 const OVERLAP_S_MAX: u64 = 30 * 86_400;
 
+/// Most permissions of a key, and most applications: each is looked at whenever the key is asked for.
+const WORDS_MAX: usize = 128;
+
 /// An API key, without its text, which is nowhere.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApiKey {
@@ -120,6 +123,18 @@ pub(crate) struct Keys {
     count: Option<u16>,
 }
 
+impl Api {
+    /// The key that an id or a name means.
+    async fn key_meant(&self, text: &str) -> Result<StoredApiKey, Problem> {
+        let people = self.people()?;
+        if let Some(id) = ApiKeyId::parse(text) {
+            return Ok(people.api_key(id).await?);
+        }
+        let name = KeyName::parse(text).map_err(|why| Problem::malformed(format!("`{text}`: {why}")))?;
+        Ok(people.api_key_named(&name).await?)
+    }
+}
+
 impl ApiKey {
     fn of(key: &StoredApiKey, owner: Option<String>) -> Self {
         Self {
@@ -164,6 +179,11 @@ pub(super) async fn add_api_key(
     Body(wanted): Body<NewApiKey>,
 ) -> Result<(StatusCode, Json<MadeApiKey>), Problem> {
     let people = api.people()?;
+    if wanted.permissions.len().max(wanted.applications.len()) > WORDS_MAX {
+        return Err(Problem::malformed(format!(
+            "a key has at most {WORDS_MAX} permissions and applications"
+        )));
+    }
     let malformed = |what: &str, why: &dyn std::fmt::Display| Problem::malformed(format!("`{what}`: {why}"));
     let name = KeyName::parse(&wanted.name).map_err(|why| malformed(&wanted.name, &why))?;
     let permission = |text: &String| Permission::parse(text).map_err(|why| malformed(text, &why));
@@ -185,14 +205,14 @@ pub(super) async fn add_api_key(
 }
 
 /// An API key
-#[utoipa::path(get, path = "/api-keys/{id}", tag = "api-keys", params(("id" = String, Path, description = "The key's id")),
+#[utoipa::path(get, path = "/api-keys/{id}", tag = "api-keys", params(("id" = String, Path, description = "The key's id, or its name")),
     responses((status = 200, body = ApiKey), (status = "default", body = Problem)))]
 pub(super) async fn show_api_key(
     State(api): State<Arc<Api>>,
     Named(id): Named<String>,
 ) -> Result<Json<ApiKey>, Problem> {
     let people = api.people()?;
-    let key = people.api_key(read_id(&id)?).await?;
+    let key = api.key_meant(&id).await?;
     let owner = names(people, std::iter::once(key.owner)).await?.remove(&key.owner);
     Ok(Json(ApiKey::of(&key, owner)))
 }
@@ -201,7 +221,7 @@ pub(super) async fn show_api_key(
 ///
 /// The old one is good beside it for a while, so that a program can be given the new one in time.
 #[utoipa::path(post, path = "/api-keys/{id}/rotate", tag = "api-keys", request_body = Rotation,
-    params(("id" = String, Path, description = "The key's id")),
+    params(("id" = String, Path, description = "The key's id, or its name")),
     responses((status = 200, body = Rotated), (status = "default", body = Problem)))]
 pub(super) async fn rotate_api_key(
     State(api): State<Arc<Api>>,
@@ -214,19 +234,21 @@ pub(super) async fn rotate_api_key(
         return Err(Problem::malformed("`overlap_s` is at most 30 days"));
     }
     let overlap = Duration::from_secs(overlap_s);
-    let text = api.people()?.rotate_api_key(read_id(&id)?, overlap, &caller(&by)).await?;
+    let key = api.key_meant(&id).await?.id;
+    let text = api.people()?.rotate_api_key(key, overlap, &caller(&by)).await?;
     Ok(Json(Rotated { key: text.expose_secret().to_owned() }))
 }
 
 /// Ends an API key
-#[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys", params(("id" = String, Path, description = "The key's id")),
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys", params(("id" = String, Path, description = "The key's id, or its name")),
     responses((status = 204), (status = "default", body = Problem)))]
 pub(super) async fn delete_api_key(
     State(api): State<Arc<Api>>,
     Extension(by): Extension<Actor>,
     Named(id): Named<String>,
 ) -> Result<StatusCode, Problem> {
-    api.people()?.delete_api_key(read_id(&id)?, &caller(&by)).await?;
+    let key = api.key_meant(&id).await?.id;
+    api.people()?.delete_api_key(key, &caller(&by)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,7 +10,6 @@ use axum::{Extension, Json};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use portcullis_contract::admin::{Actor, StandingBan};
-use portcullis_contract::ports::Bans;
 use portcullis_model::Prefix;
 use portcullis_model::audit::{Change, Entry, Personal, Severity, action};
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use super::Api;
 use super::asked::{Asked, Body, Named};
 use super::page::{Page, Wanted};
 use super::problem::Problem;
+use crate::bans::{BanProblem, KeptBans};
 
 /// Longest ban, in seconds: as in the configuration.
 const DURATION_S_MAX: u64 = 30 * 86_400;
@@ -70,7 +70,8 @@ pub(super) async fn list_bans(
 
 /// Shuts an address out
 ///
-/// The ban ends by itself, and with the process. One that reaches further stays as it is. What is exempt is never banned.
+/// On every node within a second, until it ends by itself. One that reaches further stays as it is. What is exempt is never
+/// banned.
 #[utoipa::path(post, path = "/bans", tag = "bans", request_body = NewBan,
     responses((status = 201, body = Ban), (status = "default", body = Problem)))]
 pub(super) async fn add_ban(
@@ -92,7 +93,7 @@ pub(super) async fn add_ban(
         if is_shorter { old.clone() } else { Some(StandingBan { prefix, until, reason: MANUAL.into() }) };
     let entry = api.entry(&by, action::BAN_ADD, Severity::Medium);
     api.keep(told(entry, prefix, old.as_ref(), new.as_ref())).await?;
-    let stands = bans.ban(prefix, duration).map_err(|never| Problem::conflict(never.to_string()))?;
+    let stands = bans.ban(prefix, duration).await?;
     Ok((StatusCode::CREATED, Json(stands.into())))
 }
 
@@ -112,7 +113,7 @@ pub(super) async fn lift_ban(
     let entry = api.entry(&by, action::BAN_LIFT, Severity::Medium);
     api.keep(told(entry, prefix, Some(&old), None)).await?;
     // One that has ended by itself meanwhile is gone as well.
-    bans.lift(prefix);
+    bans.lift(prefix).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,9 +121,20 @@ pub(super) async fn lift_ban(
 const MANUAL: &str = "manual";
 
 impl Api {
-    fn bans(&self) -> Result<&dyn Bans, Problem> {
+    fn bans(&self) -> Result<&KeptBans, Problem> {
         let bans = self.ports.bans.as_deref();
-        bans.ok_or_else(|| Problem::conflict("no node runs: bans end with the process, so there are none"))
+        bans.ok_or_else(|| {
+            Problem::conflict("no node runs here: bans are seen and changed through one that does")
+        })
+    }
+}
+
+impl From<BanProblem> for Problem {
+    fn from(why: BanProblem) -> Self {
+        match why {
+            BanProblem::Never(_) | BanProblem::Full => Self::conflict(why.to_string()),
+            BanProblem::Store(_) | BanProblem::Contended => Self::unavailable(why.to_string()),
+        }
     }
 }
 

@@ -196,7 +196,11 @@ impl World {
             audit: Arc::<Node>::clone(&node),
             administration: Arc::<Node>::clone(&node),
             in_force: watch::Sender::new(snapshot()).subscribe(),
-            bans: Some(Arc::<Node>::clone(&node)),
+            bans: Some(Arc::new(KeptBans::new(
+                Arc::<Node>::clone(&node),
+                MemoryPeople::new().store().keyrings,
+                Arc::<Node>::clone(&node),
+            ))),
             reload: None,
             people: None,
         };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis_access::apikey::{self, HashKey};
 use portcullis_contract::identity::{Changed, Gone, StoredApiKey, User};
 use portcullis_model::audit::{Severity, action};
-use portcullis_model::{ApiKeyId, UserId};
+use portcullis_model::{ApiKeyId, KeyName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
@@ -116,6 +116,11 @@ impl People {
     /// A key of that id.
     pub async fn api_key(&self, id: ApiKeyId) -> Result<StoredApiKey, PeopleProblem> {
         self.store.api_keys.by_id(id).await?.ok_or(PeopleProblem::NotFound)
+    }
+
+    /// The key of that name.
+    pub async fn api_key_named(&self, name: &KeyName) -> Result<StoredApiKey, PeopleProblem> {
+        self.store.api_keys.by_name(name).await?.ok_or(PeopleProblem::NotFound)
     }
 
     /// When a key ends that is made now and of which nobody says more.

@@ -10,6 +10,7 @@
 //! credential's. So it ends with its session, and not only when its own time is over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::HeaderValue;
@@ -45,7 +46,7 @@ impl Identity for People {
             // One reading that failed says little; when none has succeeded for a second the store is gone.
             let is_gone = self.beat.has_failed() && !is_fresh;
             if is_gone || is_fresh {
-                let may_go_on = self.beat.may_go_on(monotonic, self.rules.load().stale_max);
+                let may_go_on = self.beat.may_go_on(monotonic, self.stale_max(&shown));
                 match self.judge_by_memory(&shown, now).filter(|_| may_go_on) {
                     Some(judged) => return judged,
                     None if is_gone => return Err(NotKnown::Unavailable),
@@ -108,8 +109,17 @@ impl People {
         Some(self.remember_token(name, shown.place, checked, life, now))
     }
 
+    /// For how long something is believed that the store cannot be asked about. Keys and tokens for the portal itself are those
+    /// of administrators, and what they change cannot be changed then anyway.
+    fn stale_max(&self, shown: &Credential<'_>) -> Duration {
+        match (shown.place, shown.kind) {
+            (Place::Portal, CredentialKind::ApiKey | CredentialKind::Token) => Duration::ZERO,
+            _ => self.rules.load().stale_max,
+        }
+    }
+
     fn judge_without_store(&self, shown: &Credential<'_>, now: Timestamp) -> Judged {
-        let may_go_on = self.beat.may_go_on(self.clock.monotonic(), self.rules.load().stale_max);
+        let may_go_on = self.beat.may_go_on(self.clock.monotonic(), self.stale_max(shown));
         let judged = if may_go_on { self.judge_by_memory(shown, now) } else { None };
         judged.unwrap_or(Err(NotKnown::Unavailable))
     }

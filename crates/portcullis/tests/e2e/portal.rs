@@ -2,6 +2,7 @@
 //! `identity`.
 
 mod browser;
+mod secrecy;
 
 use std::fs;
 

@@ -124,6 +124,10 @@ fn mistakes_of_log_in() {
         ("[application.shop.upstream]", "[application.shop.tokens]\nshared_secret_file = \"short\"\n\n[application.shop.upstream]"),
         ("[application.shop.upstream]", "[application.shop.tokens]\nshared_secret_file = \"same\"\n\n[application.shop.upstream]"),
         ("[application.shop.upstream]", "[application.shop.tokens]\nlifetime = \"10s\"\n\n[application.shop.upstream]"),
+        ("[application.shop.upstream]", "[application.shop.tokens]\nshared_secret_file = \"state/api-key-hash.key\"\n\n\
+          [application.wiki]\nhosts = [\"a.example\"]\nupstream = { servers = [\"http://127.0.0.1:1\"] }\n\
+          tokens = { shared_secret_file = \"state/api-key-hash.key\" }\n\
+          route = [{ name = \"a\", path = \"/*\", public = true }]\n\n[application.shop.upstream]"),
         ("permissions = [\"read:tasks\"]\nlimits", "login_required = true\nlimits"),
         ("path = \"/tasks\"", "path = \"/.Portcullis/tasks\""),
         ("[application.shop.upstream]", "[application.portcullis]\nhosts = [\"a.example\"]\nupstream = { servers = [\"http://127.0.0.1:1\"] }\n\

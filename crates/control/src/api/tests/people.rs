@@ -268,6 +268,10 @@ async fn keys_of_the_store_are_made_rotated_and_ended() {
     world
         .refused("POST", &format!("{at}/rotate"), Some(json!({ "overlap_s": 2_592_001 })), 400, "30 days")
         .await;
+    // Its name means it too.
+    assert_eq!(world.ask("GET", "/api-keys/ci", None).await.1, world.ask("GET", &at, None).await.1);
+    world.refused("DELETE", "/api-keys/other", None, 404, "there is none").await;
+    world.refused("DELETE", "/api-keys/No%20Name", None, 400, "is not allowed in a name").await;
     for (change, status, said) in [
         (json!({ "name": "ci" }), 409, "the name is taken"),
         (json!({ "permissions": ["admin"] }), 422, "the key may do more than its owner: admin"),
@@ -277,13 +281,15 @@ async fn keys_of_the_store_are_made_rotated_and_ended() {
         (json!({ "expires": "2027-01-01T00:00:00Z", "never_expires": true }), 400, "`never_expires`"),
         (json!({ "owner": "nobody" }), 404, "there is none"),
         (json!({ "key": "short" }), 422, ""),
+        (json!({ "permissions": vec!["read:tasks"; 129] }), 400, "at most 128 permissions"),
+        (json!({ "applications": vec!["shop"; 129] }), 400, "at most 128 permissions"),
     ] {
         let mut body = new.clone();
         body["name"] = "other".into();
         change.as_object().unwrap().iter().for_each(|(field, value)| body[field] = value.clone());
         world.refused("POST", "/api-keys", Some(body), status, said).await;
     }
-    assert_eq!(world.ask("DELETE", &at, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(world.ask("DELETE", "/api-keys/ci", None).await.0, StatusCode::NO_CONTENT);
     world.refused("GET", &at, None, 404, "there is none").await;
     assert_eq!(
         said(&world),

@@ -8,7 +8,7 @@ use portcullis_contract::ports::{CredentialKind, Identity, NotKnown};
 use portcullis_testkit::{WAIT, eventually};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::world::{OTHER, PASSWORD, World, caller, local, permissions, role, rules, user_of};
+use super::world::{OTHER, PASSWORD, World, caller, local, permissions, role, rules, shop, user_of};
 use crate::identity::{PasswordProblem, PeopleProblem, SetUpProblem, Wants, Which};
 
 #[tokio::test]
@@ -184,6 +184,30 @@ async fn a_session_that_nobody_uses_ends_and_whoever_holds_on_to_it_hears() {
     world.pass(61).await;
     world.people.clear_up().await;
     assert!(world.people.sessions_of(begun.user.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_store_is_gone_nobody_administers() {
+    let world = World::new().await;
+    let new = crate::identity::NewApiKey {
+        name: portcullis_model::KeyName::parse("console").unwrap(),
+        owner: world.user("ann").await.id,
+        permissions: permissions(&["admin"]),
+        applications: Vec::new(),
+        expires: None,
+        text: None,
+    };
+    let (_, key) = world.people.create_api_key(new, &local()).await.unwrap();
+    let ask = async |place: &Place| world.ask(place, CredentialKind::ApiKey, key.expose_secret()).await;
+    assert!(ask(&Place::Portal).await.is_ok() && ask(&shop()).await.is_ok());
+    world.outside.memory.set_gone(true);
+    world.outside.clock.pass(Duration::from_secs(2));
+    world.people.poll().await;
+    assert_eq!(ask(&Place::Portal).await, Err(NotKnown::Unavailable), "the key may have been ended");
+    assert!(ask(&shop()).await.is_ok(), "applications go on for a while");
+    world.outside.memory.set_gone(false);
+    world.people.poll().await;
+    assert!(ask(&Place::Portal).await.is_ok());
 }
 
 #[tokio::test]

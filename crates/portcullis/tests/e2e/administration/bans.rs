@@ -57,6 +57,27 @@ async fn an_address_that_is_banned_by_hand_is_shut_out_until_it_is_let_in_again(
 }
 
 #[tokio::test]
+async fn a_ban_by_hand_outlives_the_process_and_ends_when_it_was_meant_to() {
+    let mut asked = Asked::start(EVERYTHING_PUBLIC).await;
+    asked.types("ban add 127.0.0.3 --for 1h").await.fine();
+    asked.types("ban add 127.0.0.5 --for 1h").await.fine();
+    let before = asked.types("ban list --format json").await.json();
+    asked.gate.crash().await;
+    asked.gate.start_again().await;
+    assert_eq!(status(&asked, &from(3), "/").await, 429, "from the first request on");
+    assert_eq!(status(&asked, &from(4), "/").await, 200);
+    let until =
+        |list: &serde_json::Value| list[0]["until"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let after = asked.types("ban list --format json").await.json();
+    assert!(until(&after).duration_since(until(&before)).abs() <= jiff::SignedDuration::from_secs(1));
+    // What was lifted stays lifted.
+    asked.types("ban lift 127.0.0.5").await.fine();
+    asked.gate.crash().await;
+    asked.gate.start_again().await;
+    assert_eq!((status(&asked, &from(3), "/").await, status(&asked, &from(5), "/").await), (429, 200));
+}
+
+#[tokio::test]
 async fn a_ban_of_the_gate_itself_is_seen_with_its_reason_and_can_be_lifted() {
     let asked = Asked::start(EVERYTHING_PUBLIC).await;
     let attacker = from(3);

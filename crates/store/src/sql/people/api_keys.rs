@@ -40,6 +40,7 @@ const BY_HASH: &str = concat!(
         SELECT id FROM api_key WHERE before_hash = $1 AND before_until > $2 LIMIT 1)"
 );
 const BY_ID: &str = concat!("SELECT ", key!(), " FROM api_key k WHERE k.id = $1");
+const BY_NAME: &str = concat!("SELECT ", key!(), " FROM api_key k WHERE k.name = $1");
 const PAGE: &str = concat!("SELECT ", key!(), " FROM api_key k WHERE k.id > $1 ORDER BY k.id LIMIT $2");
 const PAGE_OF_OWNER: &str = concat!(
     "SELECT ",
@@ -95,6 +96,15 @@ impl ApiKeys for People {
         asked(async move {
             let row: Option<KeyRow> = reading!(self.database, pool => {
                 sqlx::query_as(BY_ID).bind(&id.0[..]).fetch_optional(pool).await?
+            });
+            row.map(KeyRow::key).transpose()
+        })
+    }
+
+    fn by_name<'a>(&'a self, name: &'a KeyName) -> Asking<'a, Option<StoredApiKey>> {
+        asked(async move {
+            let row: Option<KeyRow> = reading!(self.database, pool => {
+                sqlx::query_as(BY_NAME).bind(name.as_str()).fetch_optional(pool).await?
             });
             row.map(KeyRow::key).transpose()
         })
@@ -261,5 +271,5 @@ impl KeyRow {
 /// Every statement of this file, so that none escapes [`super::plans`].
 #[cfg(test)]
 pub(super) fn statements() -> Vec<&'static str> {
-    vec![CREATE, BY_HASH, BY_ID, PAGE, PAGE_OF_OWNER, ROTATE, DELETE, USED.as_str()]
+    vec![CREATE, BY_HASH, BY_ID, BY_NAME, PAGE, PAGE_OF_OWNER, ROTATE, DELETE, USED.as_str()]
 }

@@ -29,6 +29,7 @@ async fn a_key_comes_back_whole_with_its_owner_as_they_are_now() {
             assert_eq!(keys.create(&kept).await, Ok(Changed::Yes));
             let (found, owner) = keys.by_hash(&kept.hash).await.unwrap().unwrap();
             assert_eq!((&found, shown(&owner)), (&kept, shown(&user(1))), "{}", world.name);
+            assert_eq!(keys.by_name(&kept.name).await, Ok(Some(kept.clone())));
             assert_eq!(keys.by_id(kept.id).await, Ok(Some(kept)));
         }
         let closed = User { state: UserState::Disabled, ..user(1) };
