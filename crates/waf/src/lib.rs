@@ -6,6 +6,7 @@
 //! Pure by rule: no clock, no randomness, no file, no socket and no runtime is in here. Rule files and word lists come
 //! through [`Loader`]. It knows nothing of the other crates, so that it can be used alone. Read next: [`load`].
 
+pub mod body;
 pub mod bytes;
 pub mod captures;
 mod error;

@@ -68,6 +68,8 @@ struct About {
     apply: fn(&[u8]) -> Cow<'_, [u8]>,
 }
 
+pub(crate) use digits::{hex_byte, hex_word};
+
 macro_rules! transformations {
     ($($variant:ident => $module:ident,)*) => {
         /// A transformation, by the name that rules give it.

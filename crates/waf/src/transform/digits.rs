@@ -1,7 +1,7 @@
 //! Numbers that are written in escapes.
 
 /// The value of two hexadecimal digits.
-pub(super) fn hex_byte(high: u8, low: u8) -> Option<u8> {
+pub(crate) fn hex_byte(high: u8, low: u8) -> Option<u8> {
     Some((hex_digit(high)? << 4) | hex_digit(low)?)
 }
 
@@ -16,7 +16,7 @@ pub(super) fn hex_digit(digit: u8) -> Option<u8> {
 }
 
 /// The value of four hexadecimal digits.
-pub(super) fn hex_word(digits: [u8; 4]) -> Option<u16> {
+pub(crate) fn hex_word(digits: [u8; 4]) -> Option<u16> {
     let [a, b, c, d] = digits;
     Some(u16::from_be_bytes([hex_byte(a, b)?, hex_byte(c, d)?]))
 }
