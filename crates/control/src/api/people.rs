@@ -53,6 +53,7 @@ impl From<PeopleProblem> for Problem {
             PeopleProblem::Stale
             | PeopleProblem::NameTaken
             | PeopleProblem::LastAdministrator
+            | PeopleProblem::KeyTaken
             | PeopleProblem::NoHashKey => StatusCode::CONFLICT,
             PeopleProblem::UnknownRole(_)
             | PeopleProblem::Weak(_)

@@ -40,6 +40,10 @@ impl People {
             None => (apikey::generate(&self.random()), "made"),
         };
         apikey::check_form(text.expose_secret())?;
+        let hash = self.hash_key()?.hash(text.expose_secret());
+        if self.store.api_keys.by_hash(&hash).await?.is_some() {
+            return Err(PeopleProblem::KeyTaken);
+        }
         self.recorder.check_room()?;
         let key = StoredApiKey {
             id: ApiKeyId(*self.random::<16>()),
@@ -50,7 +54,7 @@ impl People {
             created: now,
             expires: new.expires,
             used: None,
-            hash: self.hash_key()?.hash(text.expose_secret()),
+            hash,
             before: None,
         };
         match self.store.api_keys.create(&key).await.map_err(unknown)? {

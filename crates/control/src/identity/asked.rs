@@ -151,6 +151,9 @@ pub enum PeopleProblem {
     /// The text cannot be an API key.
     #[error(transparent)]
     KeyForm(#[from] KeyFormProblem),
+    /// The text is that of another key, or was before its rotation.
+    #[error("this text is that of another key already; each key needs a text of its own")]
+    KeyTaken,
     /// A key would be good for more than its owner.
     #[error("the key may do more than its owner: {0}")]
     TooMuch(Permissions),

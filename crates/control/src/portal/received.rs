@@ -70,9 +70,18 @@ impl Written {
             Self::Json => "application/json",
         };
         let mut fields = headers.get_all(header::CONTENT_TYPE).into_iter();
-        let only = fields.next().filter(|_| fields.next().is_none());
-        let essence = only.and_then(|field| field.to_str().ok()).and_then(|field| field.split(';').next());
-        !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+        let only = fields.next().filter(|_| fields.next().is_none()).and_then(|field| field.to_str().ok());
+        let Some(mut parts) = only.map(|field| field.split(';').map(str::trim)) else { return true };
+        let is_expected = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(expected));
+        // In another character set, or in a coding such as gzip, somebody else would read other fields than we do.
+        let is_plain = |part: &str| {
+            let charset = part
+                .get(..8)
+                .filter(|name| name.eq_ignore_ascii_case("charset="))
+                .and_then(|_| part.get(8..));
+            charset.is_none_or(|charset| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+        };
+        !is_expected || !parts.all(is_plain) || headers.contains_key(header::CONTENT_ENCODING)
     }
 }
 
@@ -132,12 +141,28 @@ mod tests {
     #[test]
     fn a_body_is_of_its_type_and_size() {
         let form = "application/x-www-form-urlencoded";
-        for kinds in
-            [&[][..], &["text/plain"], &["application/json"], &["multipart/form-data"], &[form, form]]
-        {
+        for kinds in [
+            &[][..],
+            &["text/plain"],
+            &["application/json"],
+            &["multipart/form-data"],
+            &[form, form],
+            &["application/x-www-form-urlencoded; charset=utf-7"],
+            &["application/x-www-form-urlencoded;CHARSET=\"UTF-16\""],
+        ] {
             assert_eq!(read(kinds, "a=1"), Err(Unreadable::Type), "{kinds:?}");
         }
         assert_eq!(read(&[form], "{\"a\": \"x\"}"), Err(Unreadable::Type));
+        for kind in [
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            "application/x-www-form-urlencoded;a=b; charset=\"utf-8\"",
+        ] {
+            assert!(read(&[kind], "a=1").is_ok(), "{kind}");
+        }
+        let mut coded = HeaderMap::new();
+        coded.insert(header::CONTENT_TYPE, HeaderValue::from_static(form));
+        coded.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(body::<Two>(Written::Form, &coded, &Bytes::from_static(b"a=1")), Err(Unreadable::Type));
         let long = format!("a={}", "x".repeat(BODY_BYTES_MAX));
         assert_eq!(read(&[form], &long), Err(Unreadable::TooLong));
     }

@@ -142,6 +142,16 @@ async fn a_key_that_exists_already_is_imported_unless_everybody_knows_it() {
     let new = NewApiKey { text: Some(text.clone()), ..bens(&world, &[]).await };
     world.people.create_api_key(new.clone(), &local()).await.unwrap();
     assert!(ask(&world, &shop(), &text).await.is_ok());
+    // Whoever imports it again, also while it is good beside another, takes nothing over.
+    let id = world.people.api_key_named(&new.name).await.unwrap().id;
+    for _ in 0..2 {
+        let again = NewApiKey { name: KeyName::parse("again").unwrap(), ..new.clone() };
+        assert_eq!(
+            world.people.create_api_key(again, &local()).await.map(drop),
+            Err(PeopleProblem::KeyTaken)
+        );
+        world.people.rotate_api_key(id, Duration::from_secs(600), &local()).await.unwrap();
+    }
     for odd in ["short", "your-secure-api-key-here-your-secure", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
         let name = KeyName::parse("odd").unwrap();
         let odd = NewApiKey { text: Some(odd.into()), name, ..new.clone() };
