@@ -44,7 +44,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 pub use asked::{
-    API_KEY_DAYS, By, Caller, LogIn, LogInProblem, LoggedIn, NewApiKey, NewPassword, NewUser,
+    API_KEY_DAYS, By, Caller, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey, NewPassword, NewUser,
     PasswordProblem, PeopleProblem, SetUpProblem, Tokens, Wants, Which,
 };
 pub use rules::{ApplicationRules, Rules};

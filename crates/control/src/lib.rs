@@ -17,7 +17,7 @@ pub use admin::{AdminClient, AdminSocket, ApiClient, CallError, serve_admin};
 pub use api::{ApiPorts, api, openapi};
 pub use bans::KeptBans;
 pub use identity::{
-    API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, NewApiKey,
+    API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey,
     NewPassword, NewUser, PasswordProblem, People, PeoplePorts, PeopleProblem, Rules, SetUpProblem, Tokens,
     Wants, Which,
 };

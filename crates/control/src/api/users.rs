@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::asked::{Asked, Body, Named};
+use super::asked::{Asked, Body, Named, Seen};
 use super::page::{Page, Wanted};
 use super::people::{caller, read_name};
 use super::problem::Problem;
@@ -45,6 +45,9 @@ pub(crate) struct User {
     password_set: Option<Timestamp>,
     /// When it was made.
     created: Timestamp,
+    /// Grows with each change. Whoever sends it along in quotes, as `If-Match`, changes nothing that somebody else has changed
+    /// meanwhile.
+    version: u64,
 }
 
 /// Whether an account may be used.
@@ -142,6 +145,7 @@ impl From<&Account> for User {
             },
             password_set: user.password_set,
             created: user.created,
+            version: user.version,
         }
     }
 }
@@ -187,15 +191,16 @@ pub(super) async fn show_user(
 }
 
 /// Deletes an account with its sessions and API keys
-#[utoipa::path(delete, path = "/users/{name}", tag = "users", params(("name" = String, Path, description = "The user's name")),
+#[utoipa::path(delete, path = "/users/{name}", tag = "users", params(("name" = String, Path, description = "The user's name"), Seen),
     responses((status = 204), (status = "default", body = Problem)))]
 pub(super) async fn delete_user(
     State(api): State<Arc<Api>>,
     Extension(by): Extension<Actor>,
     Named(name): Named<String>,
+    seen: Seen,
 ) -> Result<StatusCode, Problem> {
     let user = api.user_named(&name).await?;
-    api.people()?.delete_user(user.id, &caller(&by)).await?;
+    api.people()?.delete_user(seen.of(&user)?, &caller(&by)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -203,29 +208,31 @@ pub(super) async fn delete_user(
 ///
 /// Sessions go on with them, within a second on every node. The last active administrator keeps a role with `admin`.
 #[utoipa::path(put, path = "/users/{name}/roles", tag = "users", request_body = NewRoles,
-    params(("name" = String, Path, description = "The user's name")),
+    params(("name" = String, Path, description = "The user's name"), Seen),
     responses((status = 200, body = User), (status = "default", body = Problem)))]
 pub(super) async fn set_user_roles(
     State(api): State<Arc<Api>>,
     Extension(by): Extension<Actor>,
     Named(name): Named<String>,
+    seen: Seen,
     Body(wanted): Body<NewRoles>,
 ) -> Result<Json<User>, Problem> {
     let roles = read_roles(&wanted.roles)?;
     let user = api.user_named(&name).await?;
-    Ok(Json(User::from(&api.people()?.change_roles(user.id, roles, &caller(&by)).await?)))
+    Ok(Json(User::from(&api.people()?.change_roles(seen.of(&user)?, roles, &caller(&by)).await?)))
 }
 
 /// Opens or closes an account
 ///
 /// Closing it ends its sessions, and its API keys stop at once. The last active administrator cannot be closed.
 #[utoipa::path(put, path = "/users/{name}/state", tag = "users", request_body = NewState,
-    params(("name" = String, Path, description = "The user's name")),
+    params(("name" = String, Path, description = "The user's name"), Seen),
     responses((status = 200, body = User), (status = "default", body = Problem)))]
 pub(super) async fn set_user_state(
     State(api): State<Arc<Api>>,
     Extension(by): Extension<Actor>,
     Named(name): Named<String>,
+    seen: Seen,
     Body(wanted): Body<NewState>,
 ) -> Result<Json<User>, Problem> {
     let state = match wanted.state {
@@ -233,22 +240,23 @@ pub(super) async fn set_user_state(
         AccountState::Disabled => UserState::Disabled,
     };
     let user = api.user_named(&name).await?;
-    Ok(Json(User::from(&api.people()?.set_state(user.id, state, &caller(&by)).await?)))
+    Ok(Json(User::from(&api.people()?.set_state(seen.of(&user)?, state, &caller(&by)).await?)))
 }
 
 /// Sets the name that applications know somebody by
 #[utoipa::path(put, path = "/users/{name}/user-id", tag = "users", request_body = NewUserId,
-    params(("name" = String, Path, description = "The user's name")),
+    params(("name" = String, Path, description = "The user's name"), Seen),
     responses((status = 200, body = User), (status = "default", body = Problem)))]
 pub(super) async fn set_user_id(
     State(api): State<Arc<Api>>,
     Extension(by): Extension<Actor>,
     Named(name): Named<String>,
+    seen: Seen,
     Body(wanted): Body<NewUserId>,
 ) -> Result<Json<User>, Problem> {
     let user_id = read_user_id(wanted.user_id)?;
     let user = api.user_named(&name).await?;
-    Ok(Json(User::from(&api.people()?.set_user_id(user.id, user_id, &caller(&by)).await?)))
+    Ok(Json(User::from(&api.people()?.set_user_id(seen.of(&user)?, user_id, &caller(&by)).await?)))
 }
 
 /// Makes a code by which a user chooses a new password, or sets one

@@ -7,7 +7,7 @@ use portcullis_model::{Prefix, RoleName, UserId, UserName};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
-use super::asked::{Caller, NewPassword, NewUser, PeopleProblem, unknown};
+use super::asked::{Caller, Meant, NewPassword, NewUser, PeopleProblem, unknown};
 use super::events::Event;
 
 impl People {
@@ -24,6 +24,16 @@ impl People {
     /// The account of that name.
     pub async fn user_named(&self, name: &UserName) -> Result<User, PeopleProblem> {
         self.store.users.by_name(name).await?.ok_or(PeopleProblem::NotFound)
+    }
+
+    /// The account that is to be changed, as whoever changes it has seen it. What happens to it from here on, the store sees by
+    /// its version.
+    async fn meant(&self, meant: Meant) -> Result<User, PeopleProblem> {
+        let user = self.user(meant.id).await?;
+        match meant.version {
+            Some(version) if version != user.version => Err(PeopleProblem::Stale),
+            _ => Ok(user),
+        }
     }
 
     /// Makes an account.
@@ -65,12 +75,12 @@ impl People {
     /// Gives a user other roles. Their sessions go on with them.
     pub async fn change_roles(
         &self,
-        id: UserId,
+        who: impl Into<Meant>,
         roles: Vec<RoleName>,
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
         let roles = self.declared(roles)?;
-        let mut user = self.user(id).await?;
+        let mut user = self.meant(who.into()).await?;
         let old = std::mem::replace(&mut user.roles, roles);
         let event = Event::change(action::USER_CHANGE).about(&user.name);
         let event = event.was_and_is("user.roles", Some(listed(&old)), Some(listed(&user.roles)));
@@ -80,11 +90,11 @@ impl People {
     /// Opens or closes an account. Closing it ends all its sessions.
     pub async fn set_state(
         &self,
-        id: UserId,
+        who: impl Into<Meant>,
         state: UserState,
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
-        let mut user = self.user(id).await?;
+        let mut user = self.meant(who.into()).await?;
         let ending = match state {
             UserState::Active => Ending::None,
             UserState::Disabled => Ending::All,
@@ -98,11 +108,11 @@ impl People {
     /// Gives a user the name that applications know them by, or none.
     pub async fn set_user_id(
         &self,
-        id: UserId,
+        who: impl Into<Meant>,
         user_id: Option<Box<str>>,
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
-        let mut user = self.user(id).await?;
+        let mut user = self.meant(who.into()).await?;
         user.user_id = user_id;
         // It is a name of a person, so neither the old nor the new one stands in the clear.
         let event = Event::change(action::USER_CHANGE).about(&user.name).details("the name for applications");
@@ -112,11 +122,11 @@ impl People {
     /// Sets a password without the old one, and ends all sessions.
     pub async fn set_password(
         &self,
-        id: UserId,
+        who: impl Into<Meant>,
         password: &SecretString,
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
-        let mut user = self.user(id).await?;
+        let mut user = self.meant(who.into()).await?;
         self.recorder.check_room()?;
         user.password = Some(self.hash_chosen(password, &user.name, caller).await?);
         user.password_set = Some(self.clock.wall());
@@ -126,8 +136,9 @@ impl People {
     }
 
     /// Deletes an account with its sessions and keys.
-    pub async fn delete_user(&self, id: UserId, caller: &Caller) -> Result<(), PeopleProblem> {
-        let user = self.user(id).await?;
+    pub async fn delete_user(&self, who: impl Into<Meant>, caller: &Caller) -> Result<(), PeopleProblem> {
+        let user = self.meant(who.into()).await?;
+        let id = user.id;
         self.recorder.check_room()?;
         match self.store.users.delete(id, &self.administering()).await.map_err(unknown)? {
             Changed::Yes => {}

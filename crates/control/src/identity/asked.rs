@@ -225,6 +225,21 @@ pub enum Which {
     AllBut(SessionId),
 }
 
+/// Which account is to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meant {
+    /// Its id.
+    pub id: UserId,
+    /// As it was at this version; when it is another one by now, that is [`PeopleProblem::Stale`]. None for whichever.
+    pub version: Option<u64>,
+}
+
+impl From<UserId> for Meant {
+    fn from(id: UserId) -> Self {
+        Self { id, version: None }
+    }
+}
+
 /// A new account.
 #[derive(Debug, Clone)]
 pub struct NewUser {

@@ -94,6 +94,37 @@ async fn a_user_is_made_seen_changed_and_deleted_and_each_change_is_recorded() {
     );
 }
 
+/// Writes roles, as somebody does who has seen the account at a version.
+async fn roles_by(world: &World, name: &str, seen: &[&str], roles: Value) -> StatusCode {
+    let target = format!("/api/v1/users/{name}/roles");
+    let mut request = Request::put(target).header("content-type", "application/json");
+    for seen in seen {
+        request = request.header("if-match", *seen);
+    }
+    let mut request = request.body(Body::from(json!({ "roles": roles }).to_string())).unwrap();
+    request.extensions_mut().insert(Actor::Local(LocalUser(1000)));
+    world.api.clone().call(request).await.unwrap().status()
+}
+
+#[tokio::test]
+async fn who_has_seen_an_older_account_gives_nothing_back_that_was_taken_away() {
+    let (world, _) = world().await;
+    world.ask("PUT", "/users/ben/roles", Some(json!({ "roles": ["admin", "user"] }))).await;
+    let (_, seen) = world.ask("GET", "/users/ben", None).await;
+    let version = format!("\"{}\"", seen["version"]);
+    // Two have read it. One takes a role away, and the other wants to add one to what they have seen.
+    assert_eq!(roles_by(&world, "ben", &[&version], json!(["user"])).await, StatusCode::OK);
+    let late = roles_by(&world, "ben", &[&version], json!(["admin", "user", "viewer"])).await;
+    assert_eq!(late, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(world.ask("GET", "/users/ben", None).await.1["roles"], json!(["user"]));
+    // Who has seen nothing, or whatever is there, means what is there.
+    assert_eq!(roles_by(&world, "ben", &["*"], json!(["viewer"])).await, StatusCode::OK);
+    assert_eq!(roles_by(&world, "ben", &[], json!(["user"])).await, StatusCode::OK);
+    for odd in [&["1"][..], &["\"x\""], &["W/\"1\""], &["\"1\", \"2\""], &["\"1\"", "\"2\""], &[""]] {
+        assert_eq!(roles_by(&world, "ben", odd, json!([])).await, StatusCode::BAD_REQUEST, "{odd:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_user_or_no_role_is_refused() {
     let (world, _) = world().await;

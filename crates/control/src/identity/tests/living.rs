@@ -9,7 +9,7 @@ use portcullis_testkit::{WAIT, eventually};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{OTHER, PASSWORD, World, caller, local, permissions, role, rules, shop, user_of};
-use crate::identity::{PasswordProblem, PeopleProblem, SetUpProblem, Wants, Which};
+use crate::identity::{Meant, PasswordProblem, PeopleProblem, SetUpProblem, Wants, Which};
 
 #[tokio::test]
 async fn an_end_counts_at_once_here_and_within_a_poll_on_another_node() {
@@ -314,6 +314,19 @@ async fn there_is_always_an_administrator() {
     world.people.delete_user(ann, &local()).await.unwrap();
     let unknown = world.people.change_roles(world.user("eve").await.id, vec![role("root")], &local()).await;
     assert_eq!(unknown.map(drop), Err(PeopleProblem::UnknownRole(role("root"))));
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_seen_before_another_change_is_not_made() {
+    let world = World::new().await;
+    let ben = world.user("ben").await;
+    let seen = Meant { id: ben.id, version: Some(ben.version) };
+    world.people.change_roles(seen, vec![role("readonly")], &local()).await.unwrap();
+    let stale = Err(PeopleProblem::Stale);
+    assert_eq!(world.people.change_roles(seen, vec![role("user")], &local()).await.map(drop), stale);
+    assert_eq!(world.people.set_state(seen, UserState::Disabled, &local()).await.map(drop), stale);
+    assert_eq!(world.people.delete_user(seen, &local()).await, Err(PeopleProblem::Stale));
+    assert_eq!(world.user("ben").await.roles, [role("readonly")]);
 }
 
 #[tokio::test]
