@@ -2,7 +2,8 @@
 //!
 //! It keeps everything in memory, within the bounds named in [`store`], and has no protection of its own: whoever
 //! asks may do anything, a crash shows its stack trace, answers name the software. That is the gate's part, and the
-//! home page lets a new user see it. Read next: [`api`] for what a program calls, [`page`] for what a browser does.
+//! home page lets a new user see it. Read next: [`api`] for what a program calls, [`page`] for what a browser does,
+//! [`visitor`] for who is there.
 
 mod api;
 mod events;
@@ -10,6 +11,7 @@ mod files;
 mod page;
 mod refused;
 mod store;
+mod visitor;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,14 +33,15 @@ const NEWS_KEPT_MAX: usize = 64;
 /// How long open requests may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Serves the demo application on `listener` until `shutdown` is done.
+/// Serves the demo application on `listener` until `shutdown` is done; it links to the `portal` of the gate before it.
 pub(crate) async fn serve(
     listener: TcpListener,
+    portal: &str,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let mut asked = stopping.clone();
-    let server = axum::serve(listener, router(stopping)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, router(portal, stopping)).with_graceful_shutdown(async move {
         shutdown.await;
         let _ = stop.send(true);
     });
@@ -53,10 +56,12 @@ pub(crate) async fn serve(
 }
 
 /// All routes over an empty store; streams end when `stopping` turns true.
-fn router(stopping: watch::Receiver<bool>) -> Router {
+fn router(portal: &str, stopping: watch::Receiver<bool>) -> Router {
     Router::new()
         .route("/", get(page::home))
         .route("/assets/{name}", get(page::asset))
+        .route("/private", get(visitor::private))
+        .route("/admin", get(visitor::administrators))
         .route("/contact", post(page::contact))
         .route("/healthz", get(page::health))
         .route("/api/tasks", get(api::list_tasks).post(api::add_task))
@@ -72,20 +77,23 @@ fn router(stopping: watch::Receiver<bool>) -> Router {
         .route("/api/files/{name}", get(files::download).put(files::upload))
         .fallback(refused::no_such_page)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Application::new(stopping))
+        .with_state(Application::new(portal, stopping))
 }
 
 /// What all handlers share.
 #[derive(Clone)]
 struct Application {
+    /// The origin of the gate's portal.
+    portal: Arc<str>,
     store: Arc<Mutex<Store>>,
     news: broadcast::Sender<String>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Application {
-    fn new(stopping: watch::Receiver<bool>) -> Self {
-        Self { store: Arc::default(), news: broadcast::channel(NEWS_KEPT_MAX).0, stopping }
+    fn new(portal: &str, stopping: watch::Receiver<bool>) -> Self {
+        let news = broadcast::channel(NEWS_KEPT_MAX).0;
+        Self { portal: portal.into(), store: Arc::default(), news, stopping }
     }
 
     /// The store, which no handler holds across an `await`.

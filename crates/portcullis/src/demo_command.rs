@@ -16,6 +16,7 @@ use crate::adapter::FileSurroundings;
 use crate::cli::DemoArguments;
 use crate::init::{HASH_KEY_FILE, ROOT_KEY_FILE, keep_root_key, make_hash_key, write_new};
 use crate::log::{Colour, say};
+use crate::people::SET_UP_CODE;
 use crate::run::{Configuration, Node, show, until_done};
 use crate::{Exit, apikey, demo};
 
@@ -24,6 +25,10 @@ const CONFIG: &str = include_str!("demo/portcullis.toml");
 
 /// Its name, which is not that of anyone's own configuration in the same folder.
 const CONFIG_FILE: &str = "demo.toml";
+
+/// Where people log in: a name that leads to this machine by itself (RFC 6761 §6.3), so that the portal has an origin of its
+/// own.
+const PORTAL_HOST: &str = "login.localhost";
 
 /// The keys that the demo prints.
 struct Keys {
@@ -49,8 +54,10 @@ pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
 async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
     let application = TcpListener::bind("127.0.0.1:0").await.context("the demo application cannot listen")?;
     let upstream = application.local_addr()?;
+    let listen = settled(listen).await?;
+    let portal = format!("http://{PORTAL_HOST}:{}", listen.port());
     let keys = Keys { reader: apikey::make_key()?, writer: apikey::make_key()? };
-    let (config, text) = write_config(folder, listen, upstream, &keys)?;
+    let (config, text) = write_config(folder, listen, upstream, &portal, &keys)?;
     let name = config.display().to_string();
     let configuration = match Configuration::compiled(&config, &text) {
         Ok(configuration) => configuration,
@@ -60,16 +67,43 @@ async fn serve(listen: SocketAddr, folder: &Path) -> anyhow::Result<Exit> {
         }
     };
     let (stop, stopped) = oneshot::channel::<()>();
-    let application = tokio::spawn(demo::serve(application, async {
-        let _ = stopped.await;
-    }));
+    let linked = portal.clone();
+    let application = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        demo::serve(application, &linked, stopped).await
+    });
     let node = Box::pin(Node::start(configuration)).await;
     let node = node.context("the demo cannot start (`--listen 127.0.0.1:0` takes a free port)")?;
-    say(&what_to_try(node.public_address()?, upstream, &name, &keys));
+    say(&what_to_try(node.public_address()?, upstream, &name, &keys, &who_logs_in(folder, &portal, &name)));
     let exit = node.until_stopped().await?;
     let _ = stop.send(());
     application.await??;
     Ok(exit)
+}
+
+/// An address with its port: what people log in at has one, and the configuration says it before anything listens. Whoever
+/// takes the port between now and then makes the start fail, which says so.
+async fn settled(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if listen.port() != 0 {
+        return Ok(listen);
+    }
+    let free =
+        TcpListener::bind(listen).await.with_context(|| format!("there is no free port at {listen}"))?;
+    Ok(free.local_addr()?)
+}
+
+/// How somebody logs in: as the first administrator, while there is none, or with the account that they have.
+fn who_logs_in(folder: &Path, portal: &str, config: &str) -> String {
+    let code = folder.join("state").join(SET_UP_CODE);
+    let program = std::env::current_exe();
+    let program = program.map_or_else(|_| "portcullis".into(), |path| path.display().to_string());
+    let first = match std::fs::read_to_string(code) {
+        Ok(code) => format!("first account {portal}/.portcullis/setup  with the code {}", code.trim()),
+        Err(_) => format!("log in        {portal}/"),
+    };
+    format!("{first}\n  another one   {program} user add rita --role readonly --config {config}")
 }
 
 /// Writes the demo's configuration; a demo that is started again in the same folder gets new keys.
@@ -77,6 +111,7 @@ fn write_config(
     folder: &Path,
     listen: SocketAddr,
     upstream: SocketAddr,
+    portal: &str,
     keys: &Keys,
 ) -> anyhow::Result<(PathBuf, String)> {
     make_hash_key(&folder.join(HASH_KEY_FILE))?;
@@ -90,6 +125,7 @@ fn write_config(
     let text = CONFIG
         .replace("{listen}", &listen.to_string())
         .replace("{upstream}", &upstream.to_string())
+        .replace("{portal}", portal)
         .replace("{expires}", &format!("{expires:.0}"))
         .replace("{reader}", &hash_key.hash(keys.reader.expose_secret()).to_string())
         .replace("{writer}", &hash_key.hash(keys.writer.expose_secret()).to_string());
@@ -103,12 +139,13 @@ fn write_config(
     Ok((config, text))
 }
 
-fn what_to_try(gate: SocketAddr, upstream: SocketAddr, config: &str, keys: &Keys) -> String {
+fn what_to_try(gate: SocketAddr, upstream: SocketAddr, config: &str, keys: &Keys, accounts: &str) -> String {
     let bold = |text: &str| Colour::of_stdout().paint(1, text);
     let (reader, writer) = (keys.reader.expose_secret(), keys.writer.expose_secret());
     format!(
         "{title}\n\n  \
          open          {url}\n  \
+         {accounts}\n  \
          read-only key {reader}\n  \
          full key      {writer}\n  \
          application   http://{upstream}  (behind the gate)\n  \

@@ -19,7 +19,7 @@ use crate::adapter::{Named, Readers, write_whole};
 use crate::ledger::Ledger;
 
 /// The code for the first administrator, below the state directory, while there is no account.
-const SET_UP_CODE: &str = "setup-code";
+pub(crate) const SET_UP_CODE: &str = "setup-code";
 
 /// The service of people, at work.
 pub(crate) struct Peopled {

@@ -243,6 +243,7 @@ pub(super) async fn crash() -> impl IntoResponse {
     (StatusCode::INTERNAL_SERVER_ERROR, fields, STACK_TRACE)
 }
 
-fn identity(headers: &HeaderMap, what: &str) -> Option<String> {
+/// What the gate says of who asks: `user`, `roles` and the like.
+pub(super) fn identity(headers: &HeaderMap, what: &str) -> Option<String> {
     headers.get(format!("x-portcullis-{what}")).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

@@ -3,14 +3,15 @@
 //! No script and no style stands in the page itself, so it works under `Content-Security-Policy: default-src 'self'`.
 
 use axum::Form;
-use axum::extract::Path;
 use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use serde::Deserialize;
 
 use super::refused::Refused;
+use super::{Application, visitor};
 
 const HOME: &str = include_str!("assets/home.html");
 const THANKS: &str = include_str!("assets/thanks.html");
@@ -25,9 +26,12 @@ const ASSETS: [(&str, &str, &str); 3] = [
 /// Stands in the home page's notice that is shown only to those who came around the gate.
 const HIDDEN_BEHIND_GATE: &str = " hidden";
 
-pub(super) async fn home(headers: HeaderMap) -> Html<String> {
+pub(super) async fn home(State(application): State<Application>, headers: HeaderMap) -> impl IntoResponse {
     let came_through_gate = headers.contains_key("x-portcullis-request-id");
-    Html(HOME.replace("{{hidden}}", if came_through_gate { HIDDEN_BEHIND_GATE } else { "" }))
+    let page = HOME
+        .replace("{{hidden}}", if came_through_gate { HIDDEN_BEHIND_GATE } else { "" })
+        .replace("{{visitor}}", &visitor::line(&application.portal, &headers));
+    (visitor::NOT_KEPT, Html(page))
 }
 
 pub(super) async fn asset(Path(name): Path<String>) -> Result<impl IntoResponse, Refused> {
@@ -57,7 +61,8 @@ pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-fn escaped(text: &str) -> String {
+/// Text as HTML.
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

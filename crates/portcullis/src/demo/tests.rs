@@ -21,9 +21,12 @@ impl Demo {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, async move {
-            let _ = stopped.await;
-        }));
+        let task = tokio::spawn(async {
+            let stopped = async move {
+                let _ = stopped.await;
+            };
+            serve(listener, "http://login.localhost:8080", stopped).await
+        });
         Self { url, client: Client::new(), stop: Some(stop), task }
     }
 

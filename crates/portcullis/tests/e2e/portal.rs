@@ -2,6 +2,7 @@
 //! `identity`.
 
 mod browser;
+mod demo;
 mod secrecy;
 
 use std::fs;

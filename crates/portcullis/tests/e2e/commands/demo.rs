@@ -114,7 +114,8 @@ async fn a_folder_of_ones_own_is_kept_and_its_configuration_can_be_changed() {
     let mut gate = start(&["--directory", directory.to_str().unwrap()]).await;
     let config = directory.join("demo.toml");
     let observing = std::fs::read_to_string(&config).unwrap();
-    let observing = observing.replace("hosts = [\"*\"]", "hosts = [\"*\"]\nmode.auth = \"observe\"");
+    let observing =
+        observing.replace("[application.demo]\n", "[application.demo]\nmode.auth = \"observe\"\n");
     assert_eq!(Client::new().get(gate.url("/api/tasks")).send().await.status, 401);
     std::fs::write(&config, observing).unwrap();
     gate.signal(Signal::Hangup);

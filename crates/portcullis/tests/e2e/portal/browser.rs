@@ -21,14 +21,19 @@ const FLAWS: &str = "[...document.querySelectorAll('input:not([type=hidden]):not
     .concat(document.documentElement.scrollWidth > innerWidth ? ['wider than the window'] : [])\
     .concat(getComputedStyle(document.querySelector('.column')).maxWidth == 'none' ? ['no style'] : [])";
 
-async fn seen(browser: &mut Browser, name: &str) {
+pub(super) async fn seen(browser: &mut Browser, name: &str) {
+    seen_with(browser, name, FLAWS).await;
+}
+
+/// Takes pictures of a page, on which this finds nothing.
+pub(super) async fn seen_with(browser: &mut Browser, name: &str, flaws: &str) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("portal");
     std::fs::create_dir_all(&folder).unwrap();
     for (look, scheme, width) in
         [("light", Scheme::Light, 1000), ("dark", Scheme::Dark, 1000), ("phone", Scheme::Dark, 390)]
     {
         browser.look(scheme, width, 800).await;
-        assert_eq!(browser.evaluate(FLAWS).await, json!([]), "{name}, {look}");
+        assert_eq!(browser.evaluate(flaws).await, json!([]), "{name}, {look}");
         picture(browser, &folder.join(format!("{name}-{look}.png"))).await;
     }
     assert_eq!(browser.complaints().await, Vec::<String>::new(), "{name}");
