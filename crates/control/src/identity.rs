@@ -18,6 +18,7 @@ mod events;
 mod hand_over;
 mod judge;
 mod log_in;
+mod own_keys;
 mod passwords;
 mod pool;
 mod remembered;
@@ -44,8 +45,8 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 pub use asked::{
-    API_KEY_DAYS, By, Caller, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey, NewPassword, NewUser,
-    PasswordProblem, PeopleProblem, SetUpProblem, Tokens, Wants, Which,
+    API_KEY_DAYS, By, Caller, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey, NewOwnKey, NewPassword,
+    NewUser, OwnKeyProblem, PasswordProblem, PeopleProblem, SetUpProblem, Tokens, Wants, Which,
 };
 pub use rules::{ApplicationRules, Rules};
 

@@ -18,8 +18,8 @@ pub use api::{ApiPorts, api, openapi};
 pub use bans::KeptBans;
 pub use identity::{
     API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey,
-    NewPassword, NewUser, PasswordProblem, People, PeoplePorts, PeopleProblem, Rules, SetUpProblem, Tokens,
-    Wants, Which,
+    NewOwnKey, NewPassword, NewUser, OwnKeyProblem, PasswordProblem, People, PeoplePorts, PeopleProblem,
+    Rules, SetUpProblem, Tokens, Wants, Which,
 };
 pub use ops::serve as serve_ops;
 pub use portal::Portal;

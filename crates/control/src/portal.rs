@@ -1,4 +1,4 @@
-//! The portal: where people log in and out, see their sessions, and change their password; and the few paths of the gate on
+//! The portal: where people log in and out, see their sessions, change their password and make keys; and the few paths of the gate on
 //! applications' origins.
 //!
 //! It decides nothing about people: [`People`] does. It reads who asks from the request, where the gate has put it,
@@ -9,6 +9,7 @@ mod account;
 mod answer;
 mod cookie;
 mod log_in;
+mod own_keys;
 mod page;
 mod program;
 mod received;
@@ -60,6 +61,8 @@ enum Ours {
     Account,
     Password,
     EndSessions,
+    MakeKey,
+    EndKey,
     Authorize,
     Callback,
     Token,
@@ -118,6 +121,8 @@ impl Portal {
             (Ours::Account, &Method::GET | &Method::HEAD) => account::show(visit, people).await,
             (Ours::Password, &Method::POST) => account::change_password(visit, people).await,
             (Ours::EndSessions, &Method::POST) => account::end_sessions(visit, people).await,
+            (Ours::MakeKey, &Method::POST) => own_keys::make(visit, people).await,
+            (Ours::EndKey, &Method::POST) => own_keys::end(visit, people).await,
             // Both use up or make what is good once, so HEAD does not pass for GET.
             (Ours::Authorize, &Method::GET) => log_in::authorize(visit, people).await,
             (Ours::Callback, &Method::GET) => log_in::callback(visit, people).await,
@@ -152,6 +157,8 @@ impl Ours {
             "/.portcullis/account" => (Self::Account, true),
             "/.portcullis/account/password" => (Self::Password, true),
             "/.portcullis/account/sessions/end" => (Self::EndSessions, true),
+            "/.portcullis/account/keys" => (Self::MakeKey, true),
+            "/.portcullis/account/keys/end" => (Self::EndKey, true),
             "/.portcullis/authorize" => (Self::Authorize, true),
             "/.portcullis/callback" if *place != Place::Portal => (Self::Callback, false),
             "/.portcullis/token" if is_application => (Self::Token, false),
@@ -171,7 +178,8 @@ impl Ours {
             Self::SetUp => "GET, HEAD, POST",
             Self::Home | Self::Account | Self::Keys | Self::AssertionKeys | Self::Style => "GET, HEAD",
             Self::LogIn | Self::Authorize | Self::Callback => "GET",
-            Self::LogOut | Self::Password | Self::EndSessions | Self::Token | Self::Revoke => "POST",
+            Self::LogOut | Self::Password | Self::EndSessions | Self::MakeKey | Self::EndKey => "POST",
+            Self::Token | Self::Revoke => "POST",
         }
     }
 }

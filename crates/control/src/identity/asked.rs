@@ -1,6 +1,7 @@
 //! What is asked of the service of people, and what it answers.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_access::apikey::KeyFormProblem;
@@ -279,6 +280,42 @@ pub struct NewApiKey {
     pub expires: Option<Timestamp>,
     /// A key that exists already, to be imported; `None` to have one made.
     pub text: Option<SecretString>,
+}
+
+/// A new API key of somebody's own.
+#[derive(Debug, Clone)]
+pub struct NewOwnKey {
+    /// Its public name.
+    pub name: KeyName,
+    /// What it may do: at most what its owner may.
+    pub permissions: Permissions,
+    /// For how long it is good.
+    pub lasts: Duration,
+}
+
+/// Why a key of somebody's own is not made or ended.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OwnKeyProblem {
+    /// The password that was shown is not the account's.
+    #[error("the password is not right")]
+    Wrong,
+    /// There are so many already.
+    #[error("one account has at most {0} keys")]
+    TooMany(u16),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] PeopleProblem),
+}
+
+impl From<PasswordProblem> for OwnKeyProblem {
+    fn from(problem: PasswordProblem) -> Self {
+        match problem {
+            PasswordProblem::Wrong => Self::Wrong,
+            PasswordProblem::Weak(weakness) => Self::Other(PeopleProblem::Weak(weakness)),
+            PasswordProblem::Busy { retry_after_s } => Self::Other(PeopleProblem::Busy { retry_after_s }),
+            PasswordProblem::Unavailable => Self::Other(PeopleProblem::Unavailable),
+        }
+    }
 }
 
 /// For how long a key is good when nobody says otherwise.

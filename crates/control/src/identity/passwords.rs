@@ -174,20 +174,7 @@ impl People {
         new: &SecretString,
         caller: &Caller,
     ) -> Result<(), PasswordProblem> {
-        self.recorder.check_room().map_err(|_| PasswordProblem::Unavailable)?;
-        let busy = |Full| PasswordProblem::Busy { retry_after_s: RETRY_AFTER_S };
-        // A session is known here as a device is at log-in: what others do to the account does not keep its owner out.
-        let attempt = self.attempt(who.name.as_str(), Some(&who.session.0), Prefix::of(caller.address));
-        let user = self.store.users.by_id(who.id).await?;
-        let judged = self.judge_password(old, user.as_ref(), attempt, caller).await.map_err(busy)?;
-        self.record_blocks(&judged.blocks, user.as_ref(), caller);
-        let is_right = matches!(judged.verdict, Verdict::Accepted { .. });
-        let Some(mut user) = user.filter(|_| is_right) else {
-            let event = Event::change(action::PASSWORD_CHANGE).outcome(Outcome::Refused).about(&who.name);
-            let event = event.session(who.session).details("the current password is not right");
-            self.recorder.note(event, Some(caller));
-            return Err(PasswordProblem::Wrong);
-        };
+        let mut user = self.show_password(who, old, action::PASSWORD_CHANGE, caller).await?;
         user.password = Some(self.hash_chosen(new, &who.name, caller).await?);
         user.password_set = Some(self.clock.wall());
         match self.store.users.change(&user, Ending::AllBut(who.session), &[]).await? {
@@ -201,6 +188,31 @@ impl People {
         let event = Event::change(action::PASSWORD_CHANGE).about(&who.name).session(who.session);
         let event = event.details("by its owner; all other sessions ended");
         self.recorder.keep(event, caller).await.map_err(|_| PasswordProblem::Unavailable)
+    }
+
+    /// The account of somebody who is logged in and shows their password once more, for an `action` that a session alone is
+    /// not enough for. Tries count as those to log in do.
+    pub(super) async fn show_password(
+        &self,
+        who: &UserPrincipal,
+        password: &SecretString,
+        action: &'static str,
+        caller: &Caller,
+    ) -> Result<User, PasswordProblem> {
+        self.recorder.check_room().map_err(|_| PasswordProblem::Unavailable)?;
+        let busy = |Full| PasswordProblem::Busy { retry_after_s: RETRY_AFTER_S };
+        // A session is known here as a device is at log-in: what others do to the account does not keep its owner out.
+        let attempt = self.attempt(who.name.as_str(), Some(&who.session.0), Prefix::of(caller.address));
+        let user = self.store.users.by_id(who.id).await?;
+        let judged = self.judge_password(password, user.as_ref(), attempt, caller).await.map_err(busy)?;
+        self.record_blocks(&judged.blocks, user.as_ref(), caller);
+        let is_right = matches!(judged.verdict, Verdict::Accepted { .. });
+        user.filter(|_| is_right).ok_or_else(|| {
+            let event = Event::change(action).outcome(Outcome::Refused).about(&who.name);
+            let event = event.session(who.session).details("the current password is not right");
+            self.recorder.note(event, Some(caller));
+            PasswordProblem::Wrong
+        })
     }
 
     /// The verifier of this moment.

@@ -10,6 +10,8 @@ use super::visit::{Refused, Sent, Visit};
 use super::{ACCOUNT, Answered, LOG_IN};
 use crate::identity::{PasswordProblem, People, Which};
 
+pub(super) const WRONG_PASSWORD: &str = "The current password is not right.";
+
 /// How many keys a page shows; the others are seen by an administrator.
 const KEYS_SHOWN_MAX: u16 = 100;
 
@@ -25,6 +27,7 @@ struct Query {
 enum Done {
     Password,
     Ended,
+    KeyEnded,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +68,7 @@ impl Done {
         match self {
             Self::Password => "Your password is changed, and all your other sessions have ended.",
             Self::Ended => "It has ended, here and in all applications.",
+            Self::KeyEnded => "The key has ended.",
         }
     }
 }
@@ -86,7 +90,7 @@ pub(super) async fn change_password(visit: &Visit<'_>, people: &People) -> Answe
     }
     match people.change_password(user, &sent.current, &sent.new, &visit.caller()).await {
         Ok(()) => visit.see_other(&format!("{ACCOUNT}?done=password")),
-        Err(PasswordProblem::Wrong) => wrong(visit, people, user, "The current password is not right.").await,
+        Err(PasswordProblem::Wrong) => wrong(visit, people, user, WRONG_PASSWORD).await,
         Err(PasswordProblem::Weak(why)) => wrong(visit, people, user, &page::sentence(&why)).await,
         Err(PasswordProblem::Busy { retry_after_s }) => Err(Refused::Busy { retry_after_s }),
         Err(PasswordProblem::Unavailable) => Err(Refused::Unavailable),
@@ -107,7 +111,7 @@ pub(super) async fn end_sessions(visit: &Visit<'_>, people: &People) -> Answered
     visit.see_other(&format!("{ACCOUNT}?done=ended"))
 }
 
-async fn wrong(visit: &Visit<'_>, people: &People, user: &UserPrincipal, words: &str) -> Answered {
+pub(super) async fn wrong(visit: &Visit<'_>, people: &People, user: &UserPrincipal, words: &str) -> Answered {
     draw(visit, people, user, StatusCode::FORBIDDEN, Some(Said::Wrong(words))).await
 }
 
@@ -118,8 +122,21 @@ async fn draw(
     status: StatusCode,
     said: Option<Said<'_>>,
 ) -> Answered {
+    draw_with(visit, people, user, status, said, page::TypedKey::default()).await
+}
+
+/// The page with what was typed for a new key.
+pub(super) async fn draw_with(
+    visit: &Visit<'_>,
+    people: &People,
+    user: &UserPrincipal,
+    status: StatusCode,
+    said: Option<Said<'_>>,
+    typed: page::TypedKey<'_>,
+) -> Answered {
     let sessions = people.sessions_of(user.id).await?;
     let keys = people.api_keys(Some(user.id), None, KEYS_SHOWN_MAX).await?;
-    let account = Account { user, sessions: &sessions, keys: &keys };
+    let new_key = people.makes_api_keys().then_some(typed);
+    let account = Account { user, sessions: &sessions, keys: &keys, new_key };
     Ok(visit.forms_page(status, page::account(visit.forms(), &account, said), None))
 }

@@ -3,11 +3,14 @@
 //!
 //! Only words are in here: what is true is decided by who calls. All text goes through the template, which escapes it.
 
+mod keys;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use portcullis_access::browser::BrowserSecret;
 use portcullis_contract::identity::{Session, StoredApiKey};
 use portcullis_model::{SessionId, UserPrincipal};
 
+pub(super) use self::keys::{TypedKey, made as made_key};
 use super::user_agent;
 use super::way::Way;
 
@@ -46,6 +49,8 @@ pub(super) enum Form {
     SetUp,
     Password,
     EndSessions,
+    MakeKey,
+    EndKey,
 }
 
 impl Form {
@@ -57,6 +62,8 @@ impl Form {
             Self::SetUp => "setup",
             Self::Password => "password",
             Self::EndSessions => "sessions",
+            Self::MakeKey => "key",
+            Self::EndKey => "key-end",
         }
     }
 }
@@ -157,6 +164,8 @@ pub(super) struct Account<'a> {
     pub(super) user: &'a UserPrincipal,
     pub(super) sessions: &'a [Session],
     pub(super) keys: &'a [StoredApiKey],
+    /// What is typed already for a new key, where keys can be made.
+    pub(super) new_key: Option<TypedKey<'a>>,
 }
 
 /// The page of one's own account.
@@ -187,7 +196,9 @@ pub(super) fn account(forms: Forms<'_>, account: &Account<'_>, said: Option<Said
             }
             section.card aria-labelledby="keys" {
                 h2 #keys { "API keys" }
-                (keys(account.keys))
+                (keys::list(account.keys))
+                @if let Some(typed) = account.new_key { (keys::make(forms, account.user, typed)) }
+                @if !account.keys.is_empty() { (keys::end(forms, account.keys)) }
             }
         }
     };
@@ -271,36 +282,6 @@ fn new_password() -> Markup {
         div.field {
             label for="again" { "New password again" }
             input id="again" name="again" type="password" autocomplete="new-password" maxlength="1024" required;
-        }
-    }
-}
-
-fn keys(keys: &[StoredApiKey]) -> Markup {
-    if keys.is_empty() {
-        return html! { p.quiet { "You have none. An administrator makes them." } };
-    }
-    html! {
-        ul.rows {
-            @for key in keys {
-                li {
-                    div.what {
-                        h3 { (key.name) }
-                        p.quiet.small {
-                            "Made " (time(key.created)) ", "
-                            @match key.expires {
-                                Some(expires) => { "ends " (time(expires)) },
-                                None => "does not end by itself",
-                            }
-                        }
-                        p.quiet.small {
-                            @match key.used {
-                                Some(used) => { "Last used " (time(used)) },
-                                None => "Never used",
-                            }
-                        }
-                    }
-                }
-            }
         }
     }
 }

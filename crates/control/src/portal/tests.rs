@@ -4,6 +4,7 @@
 mod account;
 mod forms;
 mod hand_over;
+mod keys;
 mod log_in;
 mod programs;
 mod set_up;

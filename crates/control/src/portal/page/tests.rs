@@ -96,12 +96,15 @@ fn the_account_is_sent_as_reviewed() {
                   Safari/537.36";
     let sessions = [session(1, Some(firefox)), session(2, Some(chrome)), session(3, None)];
     let keys = [key("nightly-report", Some(at("2026-11-22T03:00:00Z"))), key("ci", None)];
-    let page = account(forms, &Account { user: &user, sessions: &sessions, keys: &keys }, None);
+    let new_key = Some(TypedKey::default());
+    let page = account(forms, &Account { user: &user, sessions: &sessions, keys: &keys, new_key }, None);
     insta::assert_snapshot!("account", page.into_string());
     let alone = UserPrincipal { roles: Vec::new(), ..user.clone() };
     let done = Some(Said::Done("Your password has changed."));
-    let page = account(forms, &Account { user: &alone, sessions: &sessions[..1], keys: &[] }, done);
-    insta::assert_snapshot!("account_alone", page.into_string());
+    let alone = Account { user: &alone, sessions: &sessions[..1], keys: &[], new_key: None };
+    insta::assert_snapshot!("account_alone", account(forms, &alone, done).into_string());
+    let made = made_key(&keys[0], "pcl_0123456789", "/.portcullis/account");
+    insta::assert_snapshot!("made_key", made.into_string());
 }
 
 #[test]
@@ -111,8 +114,9 @@ fn nothing_that_a_stranger_wrote_becomes_a_part_of_a_page() {
     let forms = Forms { browser: &browser, session: None };
     let user = ann();
     let sessions = [session(2, Some(evil))];
-    let account =
-        account(forms, &Account { user: &user, sessions: &sessions, keys: &[] }, Some(Said::Wrong(evil)));
+    let new_key = Some(TypedKey { name: evil, permissions: evil });
+    let whole = Account { user: &user, sessions: &sessions, keys: &[], new_key };
+    let account = account(forms, &whole, Some(Said::Wrong(evil)));
     let pages = [
         log_in(forms, Some(&way()), evil, Some(Said::Wrong(evil))),
         set_up(forms, evil, Some(Said::Done(evil))),
