@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod help;
 mod init;
+mod readme;
 
 use std::fs;
 use std::io::Write;
