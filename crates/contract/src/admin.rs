@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use portcullis_model::audit::{Kind, Outcome, Personal, Severity};
-use portcullis_model::{Prefix, Principal, RequestId};
+use portcullis_model::{Decision, Prefix, Principal, RequestId, Stage, Verdict};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -36,6 +36,8 @@ pub enum Actor {
         who: Arc<Principal>,
         /// From which address.
         from: IpAddr,
+        /// Whom the certificate names that they presented, where one is asked for.
+        certificate: Option<Arc<str>>,
     },
 }
 
@@ -51,14 +53,21 @@ impl Actor {
     /// What an entry of the ledger tells of them.
     pub fn personal(&self) -> Personal {
         let mut personal = Personal { principal: self.name(), ..Personal::default() };
-        if let Self::Known { who, from } = self {
+        if let Self::Known { who, from, certificate } = self {
             personal.client = Some(*from);
+            personal.decisions.extend(certificate.as_deref().map(shown_certificate));
             if let Principal::User(user) = who.as_ref() {
                 personal.session = Some(user.session.to_string().into());
             }
         }
         personal
     }
+}
+
+/// That somebody presented a certificate, as an entry of the ledger tells it.
+pub fn shown_certificate(subject: &str) -> Decision {
+    let detail = format!("client certificate `{subject}`").into();
+    Decision { stage: Stage::Accept, verdict: Verdict::Pass, detail }
 }
 
 /// A ban that stands.

@@ -21,6 +21,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Certificates in one file at most: the whole store of a system has some hundred and fifty.
 const CERTIFICATES_MAX: usize = 1_000;
+/// Longest subject that is kept of a certificate.
+const SUBJECT_CHARACTERS_MAX: usize = 256;
 
 /// The one provider of cryptography. Of the key exchanges it prefers X25519MLKEM768, whose record nobody opens later
 /// with a quantum computer.
@@ -168,6 +170,13 @@ fn in_words(error: &pem::Error) -> &'static str {
         pem::Error::Base64Decode(_) => "what stands between two lines is not Base64",
         _ => "its PEM form cannot be read",
     }
+}
+
+/// Whom a certificate names, cut to what is kept of it; `None` for one that cannot be read.
+pub fn subject(certificate: &CertificateDer<'_>) -> Option<Box<str>> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let subject: String = parsed.subject().to_string().chars().take(SUBJECT_CHARACTERS_MAX).collect();
+    Some(subject.into())
 }
 
 /// When a certificate is good; `None` for one that cannot be read.

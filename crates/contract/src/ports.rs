@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{ApplicationName, Monotonic, Prefix, Principal, RequestEvent, RequestId};
 use portcullis_protect::{BlindIndex, DataKey, RootKeyId, WrappedKey};
+use rustls::ServerConfig;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
@@ -292,6 +293,23 @@ pub trait Proofs: Send + Sync {
     fn show(&self, proof: Proof);
     /// Shows it no longer.
     fn withdraw(&self, proof: &Proof);
+}
+
+/// How the listener for administrators meets who connects, anew with each configuration.
+pub trait Doors: Send + Sync {
+    /// By the configuration in force.
+    fn of_administrators(&self) -> Door;
+}
+
+/// How a listener meets who connects.
+#[derive(Clone)]
+pub enum Door {
+    /// In the clear.
+    Plain,
+    /// By TLS.
+    Tls(Arc<ServerConfig>),
+    /// Not at all: TLS is asked for and cannot be spoken.
+    Shut,
 }
 
 /// What a certificate authority looks for.

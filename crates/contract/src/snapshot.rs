@@ -4,6 +4,7 @@
 //! configurations. What counts or remembers (limits, bans, breakers, connections) is not here: it outlives reloads.
 
 mod acme;
+mod admin;
 mod audit;
 mod cors;
 mod forward_auth;
@@ -29,6 +30,7 @@ use portcullis_model::{ApplicationName, Prefix, RouteName};
 use rustls_pki_types::ServerName;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
+pub use admin::{AdminListen, AdminTls};
 pub use audit::{Audit, AuditMode, SecretSource, Store, Webhook, WhenFull};
 pub use cors::{Cors, CorsOrigins};
 pub use forward_auth::{Dialect, ForwardAuth, Reached};
@@ -161,13 +163,6 @@ pub enum ForwardedBy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpsListen {
     /// Address and port; port 0 lets the system choose.
-    pub address: SocketAddr,
-}
-
-/// The listener for administrators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AdminListen {
-    /// Address and port on loopback; port 0 lets the system choose.
     pub address: SocketAddr,
 }
 

@@ -5,6 +5,7 @@
 //! ([`crate::api`]), which this is one way into.
 
 mod client;
+mod connections;
 mod listener;
 
 use std::convert::Infallible;

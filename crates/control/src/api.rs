@@ -47,7 +47,7 @@ const BASE: &str = "/api/v1";
 /// Where its description is.
 const DOCUMENT: &str = "/api/v1/openapi.json";
 /// Longest question, in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// Questions that are answered at once.
 const AT_ONCE: usize = 16;
 

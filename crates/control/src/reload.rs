@@ -84,12 +84,13 @@ impl Reloader {
 /// The first setting that differs and is read only at start.
 fn fixed_setting_changed(now: &Snapshot, next: &Snapshot) -> Option<&'static str> {
     let address = |snapshot: &Snapshot| snapshot.ops.as_ref().map(|ops| ops.address);
+    let administered_at = |snapshot: &Snapshot| snapshot.admin.as_ref().map(|admin| admin.address);
     let asked_at = |snapshot: &Snapshot| snapshot.forward_auth.as_ref().map(|asked| asked.address);
     let fixed = [
         ("listen.address", now.listen.address == next.listen.address),
         ("listen.plain_address", now.listen.plain_address == next.listen.plain_address),
         ("ops.address", address(now) == address(next)),
-        ("admin.address", now.admin == next.admin),
+        ("admin.address", administered_at(now) == administered_at(next)),
         ("forward_auth.address", asked_at(now) == asked_at(next)),
         ("portal", now.log_in.is_some() == next.log_in.is_some()),
         ("state.directory", now.state_directory == next.state_directory),

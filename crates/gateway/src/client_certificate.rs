@@ -8,15 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use portcullis_contract::certificate::{subject, validity};
 use portcullis_contract::snapshot::ClientAuthority;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use x509_parser::prelude::{FromDer, X509Certificate};
-
-/// Longest subject that is kept of a certificate, in bytes.
-const SUBJECT_BYTES_MAX: usize = 256;
 
 /// A client's certificate that a handshake has taken.
 #[derive(Debug)]
@@ -37,11 +34,10 @@ type Verdict = Result<(), &'static str>;
 impl ClientCertificate {
     /// What a client presented; `None` for what cannot be read.
     pub(crate) fn presented(chain: &[CertificateDer<'_>]) -> Option<Self> {
-        let (_, parsed) = X509Certificate::from_der(chain.first()?).ok()?;
-        let subject: String = parsed.subject().to_string().chars().take(SUBJECT_BYTES_MAX).collect();
-        let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()?;
+        let leaf = chain.first()?;
+        let (subject, not_after) = (subject(leaf)?, validity(leaf)?.until);
         let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        Some(Self { chain, subject: subject.into(), not_after, judged: Mutex::default() })
+        Some(Self { chain, subject, not_after, judged: Mutex::default() })
     }
 
     /// Whether `authority` vouches for it now.

@@ -11,7 +11,7 @@ use portcullis_access::suspicion::SuspicionTable;
 use portcullis_contract::Snapshot;
 use portcullis_contract::identity::Gone;
 use portcullis_contract::ports::{
-    Audit, Clock, Endings, Entropy, Events, Exposition, Identity, Local, Publish, Readiness,
+    Audit, Clock, Door, Doors, Endings, Entropy, Events, Exposition, Identity, Local, Publish, Readiness,
 };
 use portcullis_model::Stage;
 use thiserror::Error;
@@ -22,7 +22,7 @@ use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::stages::shed::InFlight;
-use crate::tls::{Acceptor, Tickets, TlsError};
+use crate::tls::{self, Acceptor, Tickets, TlsError};
 use crate::upstream::Upstreams;
 use crate::websocket::sockets::{Sockets, still};
 
@@ -74,8 +74,8 @@ pub enum GateError {
     /// A built-in pattern does not compile.
     #[error("a built-in pattern does not compile: {0}")]
     Patterns(String),
-    /// The public listener cannot speak TLS as it is asked to.
-    #[error("the public listener cannot speak TLS: {0}")]
+    /// A listener cannot speak TLS as it is asked to.
+    #[error("a listener cannot speak TLS: {0}")]
     Tls(#[from] TlsError),
 }
 
@@ -129,6 +129,8 @@ pub(crate) struct Live {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) pools: crate::upstream::Pools,
     pub(crate) tls: LiveTls,
+    /// How administrators are met.
+    administrators: Door,
 }
 
 /// Whether the public listener speaks TLS.
@@ -167,7 +169,8 @@ impl Gate {
         let tickets = Tickets::new()?;
         let authority = Arc::default();
         let tls = live_tls(&snapshot, &tickets, &authority, &tellers)?;
-        let live = ArcSwap::from_pointee(Live { snapshot, pools, tls });
+        let administrators = administrators(&snapshot, &authority, &tellers)?;
+        let live = ArcSwap::from_pointee(Live { snapshot, pools, tls, administrators });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let scans = Arc::new(Semaphore::new(cores));
         let stopping = AtomicBool::new(false);
@@ -227,6 +230,24 @@ fn live_tls(
     }
 }
 
+/// How the listener for administrators meets who connects.
+fn administrators(
+    snapshot: &Snapshot,
+    authority: &Arc<Authority>,
+    tellers: &Tellers,
+) -> Result<Door, TlsError> {
+    match snapshot.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
+        None => Ok(Door::Plain),
+        Some(tls) => tls::for_administrators(tls, authority, &tellers.clock).map(Door::Tls),
+    }
+}
+
+impl Doors for Gate {
+    fn of_administrators(&self) -> Door {
+        self.live.load().administrators.clone()
+    }
+}
+
 impl Publish for Gate {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         let pools = self.upstreams.pools_for(&snapshot);
@@ -235,7 +256,12 @@ impl Publish for Gate {
                 tracing::error!(%error, "the public listener closes every connection");
                 LiveTls::Broken
             });
-        let live = Arc::new(Live { snapshot, pools, tls });
+        let administrators =
+            administrators(&snapshot, &self.authority, &self.tellers).unwrap_or_else(|error| {
+                tracing::error!(%error, "the listener for administrators closes every connection");
+                Door::Shut
+            });
+        let live = Arc::new(Live { snapshot, pools, tls, administrators });
         let before = self.live.swap(Arc::clone(&live));
         let now = self.tellers.clock.wall();
         self.sockets.tell(|holder| still(holder, &before.snapshot, &live.snapshot, now).err());

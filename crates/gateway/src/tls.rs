@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use portcullis_contract::Snapshot;
 use portcullis_contract::ports::Clock;
-use portcullis_contract::snapshot::{Application, Certificate, ClientAuthority, Origin, Tls, TlsVersion};
+use portcullis_contract::snapshot::{
+    AdminTls, Application, Certificate, ClientAuthority, Origin, Tls, TlsVersion,
+};
 use portcullis_model::ApplicationName;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::UnixTime;
@@ -36,7 +38,8 @@ use crate::client_certificate::{AnyOf, ClientCertificate, unix_time};
 use crate::refusal::Refusal;
 
 /// The protocols that are spoken, the preferred one first (RFC 7301).
-const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, HTTP11];
+const HTTP11: &[u8] = b"http/1.1";
 pub(crate) const HTTP2: &[u8] = b"h2";
 
 /// Why the listener cannot speak TLS.
@@ -143,6 +146,19 @@ impl Acceptor {
         let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
         Ok(Some(Handshake { stream, secured: Secured { server_name, certificate }, protocol }))
     }
+}
+
+/// TLS for administrators: nobody shakes hands without a certificate of their authority, and nothing is kept of it.
+pub(crate) fn for_administrators(
+    AdminTls { tls, client_authority }: &AdminTls,
+    authority: &Arc<Authority>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let maker = Maker { tls, authority, clock };
+    let mut config = maker.config(Arc::clone(client_authority.verifier()))?;
+    config.alpn_protocols = vec![HTTP11.to_vec()];
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
 }
 
 /// Whether the client offers this protocol and no other.

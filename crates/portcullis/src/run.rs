@@ -186,9 +186,10 @@ impl Node {
             reload: Some(Arc::new(reload)),
             people: peopled.as_ref().map(Peopled::people),
         };
-        if let Some(admin) = snapshot.admin {
-            events
-                .announce("admin", begin_admin_listener(admin.address, api.clone(), stopped.clone()).await?);
+        if let Some(admin) = &snapshot.admin {
+            let doors = Arc::<Gate>::clone(&gate);
+            let begun = begin_admin_listener(admin.address, api.clone(), doors, stopped.clone());
+            events.announce("admin", begun.await?);
         }
         begin_admin(&snapshot.state_directory.join(SOCKET), api, stopped.clone());
         begin_retention(&ledger, stopped);
@@ -314,13 +315,14 @@ fn begin_admin(path: &Path, ports: ApiPorts, stopped: watch::Receiver<bool>) {
 async fn begin_admin_listener(
     address: SocketAddr,
     ports: ApiPorts,
+    doors: Arc<Gate>,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<SocketAddr> {
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|error| cannot_listen("admin.address", address, &error))?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
-        if let Err(error) = serve_admin(listener, ports, until(stopped)).await {
+        if let Err(error) = serve_admin(listener, ports, doors, until(stopped)).await {
             tracing::error!(%error, "the listener for administrators ended");
         }
     });

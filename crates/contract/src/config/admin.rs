@@ -1,25 +1,41 @@
 //! Compiles the listener for administrators.
 
+use super::certificate::Certificates;
+use super::client_authority::Authorities;
 use super::node::collide;
-use super::tree::Config;
+use super::tls;
+use super::tree::{self, Config};
 use crate::diagnostic::{Problem, Problems};
-use crate::snapshot::AdminListen;
+use crate::snapshot::{AdminListen, AdminTls, HostPattern};
 
 /// Compiles it; `Some(None)` without the section.
-pub(crate) fn listener(config: &Config, problems: &mut Problems) -> Option<Option<AdminListen>> {
+pub(crate) fn listener(
+    config: &Config,
+    authorities: &Authorities<'_>,
+    certificates: &Certificates<'_>,
+    problems: &mut Problems,
+) -> Option<Option<AdminListen>> {
     if config.admin.is_left_out() {
         return Some(None);
     }
-    let setting = &config.admin.value()?.address;
+    let admin = config.admin.value()?;
+    let setting = &admin.address;
     let address = *setting.value()?;
-    if !address.ip().to_canonical().is_loopback() {
+    if !address.ip().to_canonical().is_loopback() && admin.tls.is_left_out() {
         let message = format!(
-            "`{address}` is not on loopback: from elsewhere this listener would have to ask for TLS and a client \
-             certificate, and it speaks neither yet"
+            "`{address}` is not on loopback: keys would cross the network in the clear, and whoever has found one could \
+             use it from anywhere"
         );
-        let help = "write an address on loopback, such as \"127.0.0.1:9092\", and reach it through a tunnel, such as `ssh -L`";
+        let help = "add a section `[admin.tls]` with `client_authority`, so that TLS is spoken and administrators present \
+                    a certificate, or write an address on loopback, such as \"127.0.0.1:9092\"";
         problems.add(Problem::at(&setting.place, message).help(help));
     }
+    let tls = admin_tls(config, admin, authorities, certificates, problems);
+    for host in admin.hosts.items().filter(|host| host.value == HostPattern::Any) {
+        let message = "is every host: any page in an administrator's browser could ask by a name of its own";
+        problems.add(Problem::at(&host.place, message).help("name the hosts that administrators use"));
+    }
+    let hosts = admin.hosts.value()?.values().cloned().collect();
     let listen = config.listen.value()?;
     let forward_auth = config.forward_auth.value();
     let others = [
@@ -34,5 +50,22 @@ pub(crate) fn listener(config: &Config, problems: &mut Problems) -> Option<Optio
             problems.add(Problem::at(&setting.place, message).help("give the two listeners different ports"));
         }
     }
-    Some(Some(AdminListen { address }))
+    Some(Some(AdminListen { address, hosts, tls: tls? }))
+}
+
+/// Compiles `[admin.tls]`; `Some(None)` without the section.
+fn admin_tls(
+    config: &Config,
+    admin: &tree::Admin,
+    authorities: &Authorities<'_>,
+    certificates: &Certificates<'_>,
+    problems: &mut Problems,
+) -> Option<Option<AdminTls>> {
+    if admin.tls.is_left_out() {
+        return Some(None);
+    }
+    let declared = admin.tls.value()?;
+    let client_authority = authorities.named(&declared.client_authority, problems);
+    let tls = tls::of_administrators(config, &admin.tls.place, declared, certificates, problems);
+    Some(Some(AdminTls { tls: tls?, client_authority: client_authority?? }))
 }

@@ -11,7 +11,7 @@ use super::word::AuthorityName;
 use crate::diagnostic::{Problem, Problems};
 use crate::snapshot::ClientAuthority;
 
-/// The authorities that routes can name.
+/// The authorities that can be named.
 pub(crate) struct Authorities<'c> {
     declared: &'c [(AuthorityName, At<tree::ClientAuthority>)],
     gaps: Gaps,
@@ -41,7 +41,7 @@ impl<'c> Authorities<'c> {
         setting: &Setting<AuthorityName>,
         problems: &mut Problems,
     ) -> Option<Option<Arc<ClientAuthority>>> {
-        let Some((name, place)) = setting.written() else {
+        let Some((_, place)) = setting.written() else {
             return setting.is_left_out().then_some(None);
         };
         if !self.has_tls {
@@ -49,6 +49,18 @@ impl<'c> Authorities<'c> {
             problems.add(Problem::at(place, message).help("add a section `[listen.tls]`"));
             return None;
         }
+        self.named(setting, problems)
+    }
+
+    /// The authority that a setting names, whoever asks for its certificates; `Some(None)` when it names none.
+    pub(crate) fn named(
+        &self,
+        setting: &Setting<AuthorityName>,
+        problems: &mut Problems,
+    ) -> Option<Option<Arc<ClientAuthority>>> {
+        let Some((name, place)) = setting.written() else {
+            return setting.is_left_out().then_some(None);
+        };
         if let Some(found) = self.compiled.iter().find(|authority| authority.name == name.0) {
             return Some(Some(Arc::clone(found)));
         }

@@ -35,7 +35,6 @@ pub(crate) fn snapshot(
     let certificates = Certificates::new(surroundings, now);
     let listen = listen(config, &certificates, problems);
     let ops = ops(config, problems);
-    let admin = admin::listener(config, problems);
     let ledger = audit::audit(config, &certificates, surroundings, problems);
     let root_key = audit::root_key(config, surroundings, problems);
     let store = audit::store(config, surroundings, problems);
@@ -45,6 +44,7 @@ pub(crate) fn snapshot(
     let callers = Callers::declared(config, problems)?;
     let keys = keys::key_ring(config, &callers, surroundings, now, problems);
     let authorities = Authorities::declared(config, &certificates, problems)?;
+    let admin = admin::listener(config, &authorities, &certificates, problems);
     let applications =
         application::all(config, &callers, &authorities, &certificates, surroundings, problems);
     let log_in = identity::log_in(config, problems);

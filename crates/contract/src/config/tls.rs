@@ -1,4 +1,4 @@
-//! Compiles TLS on the public listener: versions, suites, and which certificates a folder holds.
+//! Compiles TLS on listeners: versions, suites, and which certificates a folder holds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,27 +36,65 @@ pub(crate) fn listen(
     let minimum_version = *tls.minimum_version.value()?;
     let provider = Arc::new(wanted_provider(tls, minimum_version, problems)?);
     let place = tls.certificates.written().map_or(&setting.place, |(_, place)| place);
-    let named = tls.certificates.value();
+    let shown = shown(config, tls.certificates.value(), place, certificates, problems)?;
+    let acme = acme::compile(config, tls, &shown, certificates, problems)?;
+    Some(Some(Tls { minimum_version, provider, certificates: shown, acme }))
+}
+
+/// Compiles what the node shows to administrators: certificates of its own, or the public listener's.
+pub(crate) fn of_administrators(
+    config: &Config,
+    place: &Place,
+    declared: &tree::AdminTls,
+    certificates: &Certificates<'_>,
+    problems: &mut Problems,
+) -> Option<Tls> {
+    let minimum_version = *declared.minimum_version.value()?;
+    let provider = Arc::new(all_suites(minimum_version));
+    let place = declared.certificates.written().map_or(place, |(_, place)| place);
+    let public = || config.listen.value()?.tls.value()?.certificates.value();
+    let named = declared.certificates.value().or_else(public);
+    let certificates = shown(config, named, place, certificates, problems)?;
+    Some(Tls { minimum_version, provider, certificates, acme: None })
+}
+
+/// The certificates of a folder, or the one that the node makes for itself where none is named.
+fn shown(
+    config: &Config,
+    named: Option<&PathBuf>,
+    place: &Place,
+    certificates: &Certificates<'_>,
+    problems: &mut Problems,
+) -> Option<Vec<Arc<Certificate>>> {
     let (surroundings, now) = certificates.judged_by();
     let folder = surroundings.resolve(named.map_or(Path::new(FOLDER), PathBuf::as_path));
     let folder = Folder { path: &folder, place, surroundings, now };
-    let shown = match (folder.list(), named) {
-        (Ok(files), _) if !files.is_empty() => folder.certificates(&files, problems)?,
-        (Ok(_) | Err(FileProblem::Missing), None) => vec![folder.self_made(config, problems)?],
+    match (folder.list(), named) {
+        (Ok(files), _) if !files.is_empty() => folder.certificates(&files, problems),
+        (Ok(_) | Err(FileProblem::Missing), None) => Some(vec![folder.self_made(config, problems)?]),
         (Ok(_), Some(_)) => {
             let message = format!("the folder {} holds no certificate", folder.shown());
             let help = "put `cert.pem` and `private/key.pem` there, or leave the setting out: the node then makes a \
                         certificate for itself";
             problems.add(Problem::at(place, message).help(help));
-            return None;
+            None
         }
         (Err(why), _) => {
             problems.add(Problem::at(place, format!("cannot read the folder {}: {why}", folder.shown())));
-            return None;
+            None
         }
-    };
-    let acme = acme::compile(config, tls, &shown, certificates, problems)?;
-    Some(Some(Tls { minimum_version, provider, certificates: shown, acme }))
+    }
+}
+
+/// The provider with all suites that are sound for these versions.
+fn all_suites(minimum: TlsVersion) -> CryptoProvider {
+    let all = CryptoProvider::clone(provider());
+    let cipher_suites = all.cipher_suites.iter().copied().filter(|suite| is_spoken(suite, minimum)).collect();
+    CryptoProvider { cipher_suites, ..all }
+}
+
+fn is_spoken(suite: &rustls::SupportedCipherSuite, minimum: TlsVersion) -> bool {
+    minimum == TlsVersion::Tls12 || suite.version().version == rustls::ProtocolVersion::TLSv1_3
 }
 
 /// The provider with the suites that are wanted, each good for a version that is spoken.
@@ -65,18 +103,14 @@ fn wanted_provider(
     minimum: TlsVersion,
     problems: &mut Problems,
 ) -> Option<CryptoProvider> {
-    let all = CryptoProvider::clone(provider());
-    let spoken = |suite: &rustls::SupportedCipherSuite| {
-        minimum == TlsVersion::Tls12 || suite.version().version == rustls::ProtocolVersion::TLSv1_3
-    };
+    let all = all_suites(minimum);
     if tls.cipher_suites.is_left_out() {
-        let cipher_suites = all.cipher_suites.iter().copied().filter(spoken).collect();
-        return Some(CryptoProvider { cipher_suites, ..all });
+        return Some(all);
     }
     let mut cipher_suites = Vec::new();
     for At { value, place } in tls.cipher_suites.value()?.iter() {
         let suite = value.supported();
-        if !spoken(&suite) {
+        if !is_spoken(&suite, minimum) {
             let message = "is a suite of TLS 1.2, and `minimum_version` is 1.3";
             problems.add(Problem::at(place, message).help("remove it, or lower `minimum_version`"));
             return None;
@@ -219,6 +253,15 @@ fn own_names(config: &Config) -> Vec<String> {
         && !address.ip().is_unspecified()
     {
         names.push(address.ip().to_string());
+    }
+    if let Some(admin) = config.admin.value().filter(|admin| !admin.tls.is_left_out()) {
+        let address = admin.address.value().map(|address| address.ip());
+        names.extend(address.filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
+        names.extend(admin.hosts.items().filter_map(|host| match &host.value {
+            HostPattern::Exactly(name) => Some(name.to_string()),
+            HostPattern::Under(suffix) => Some(format!("*.{suffix}")),
+            HostPattern::Any => None,
+        }));
     }
     names.sort();
     names.dedup();

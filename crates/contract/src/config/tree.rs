@@ -43,7 +43,7 @@ use crate::snapshot::{
     ProxyProtocol, RouteKind,
 };
 pub(crate) use acme::{Acme, ExternalAccount};
-pub(crate) use admin::Admin;
+pub(crate) use admin::{Admin, AdminTls};
 pub(crate) use audit::{Audit, RootKey, Store, Webhook};
 pub(crate) use bounds::Bounds;
 pub(crate) use forward_auth::ForwardAuth;

@@ -1,4 +1,4 @@
-//! What TLS on the public listener is made of, compiled and judged.
+//! What TLS with clients is made of, compiled and judged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use crate::certificate::{Authorities, provider};
 use crate::revocation::RevocationLists;
 
-/// TLS on the public listener.
+/// TLS on one listener.
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// The oldest version that is spoken.
@@ -96,8 +96,8 @@ impl ClientAuthority {
     }
 
     /// Whom it vouches for.
-    pub fn verifier(&self) -> &dyn ClientCertVerifier {
-        &*self.verifier
+    pub fn verifier(&self) -> &Arc<dyn ClientCertVerifier> {
+        &self.verifier
     }
 }
 

@@ -1,71 +1,94 @@
-//! The listener for administrators: the admin API over TCP, on loopback, for programs that know nothing of Unix sockets.
+//! The listener for administrators: the admin API over TCP. On loopback a key lets somebody in, elsewhere a key and a certificate.
 //!
-//! A page in a browser of this machine can reach loopback too. So `Host` must be a name of loopback (a page of a name that was
-//! rebound to it says its own), and cookies count for nothing: what browsers add by themselves lets nobody in.
+//! A page in an administrator's browser can reach it too. So `Host` must be a name of its own (a page of a name that was
+//! rebound to it says another), and cookies count for nothing: what browsers add by themselves lets nobody in.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::ConnectInfo;
-use axum::extract::{Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use portcullis_access::apikey::check_form;
-use portcullis_contract::admin::Actor;
+use portcullis_contract::admin::{Actor, shown_certificate};
 use portcullis_contract::identity::Place;
-use portcullis_contract::ports::{Credential, CredentialKind, Identity, NotKnown};
+use portcullis_contract::ports::{Credential, CredentialKind, Doors, Identity, NotKnown};
+use portcullis_contract::snapshot::HostPattern;
 use portcullis_model::audit::{Entry, Kind, Outcome, Personal, Severity, action};
 use portcullis_model::{ApplicationName, Permission, Principal, RequestId};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use crate::api::{ApiPorts, Problem, api};
+use super::connections::{Came, Connections, Seats};
+use crate::api::{ApiPorts, BODY_BYTES_MAX, Problem, api};
 
 /// The application for which keys and tokens must be good; no configuration can declare it.
 const OWN_NAME: &str = "portcullis";
+/// How long a question may take to arrive whole.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Serves the listener until `stop`.
 pub async fn serve_admin(
     listener: TcpListener,
     ports: ApiPorts,
-    stop: impl Future<Output = ()> + Send + 'static,
+    doors: Arc<dyn Doors>,
+    stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let routes = routes(ports).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
-}
-
-fn routes(ports: ApiPorts) -> Router {
     let door = Arc::new(ports.clone());
-    api(ports).layer(middleware::from_fn_with_state(door, enter))
+    let routes: Router = api(ports).layer(middleware::from_fn_with_state(Arc::clone(&door), enter));
+    let in_force = door.in_force.clone();
+    let turned_away = Arc::new(move |from, why| note(&door, from, None, why));
+    let seats = Arc::new(Seats::default());
+    Arc::new(Connections { routes, doors, in_force, turned_away, seats }).take(listener, stop).await
 }
 
 /// Lets in whoever shows that they are an administrator.
 async fn enter(
     State(door): State<Arc<ApiPorts>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
+    Extension(came): Extension<Came>,
+    request: Request,
     next: Next,
 ) -> Response {
-    let from = peer.ip().to_canonical();
-    if !is_asked_by_own_name(&request) {
+    if !is_asked_by_own_name(&door, &request, came.to) {
         return Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
-            "this listener is asked as `localhost` or by its address",
+            "this listener is asked by its address, as `localhost`, or as `admin.hosts` says",
         )
         .into_response();
     }
-    match who(&door, request.headers()).await {
-        Ok(who) => {
-            request.extensions_mut().insert(Actor::Known { who, from });
+    let Came { from, certificate, .. } = came;
+    let who = match who(&door, request.headers()).await {
+        Ok(who) => who,
+        Err(refusal) => {
+            note(&door, from, certificate.as_deref(), refusal.reason());
+            return refusal.answer();
+        }
+    };
+    // Before it takes one of the few places of those who are answered.
+    match timeout(BODY_WITHIN, whole(request)).await {
+        Ok(Ok(mut request)) => {
+            request.extensions_mut().insert(Actor::Known { who, from, certificate });
             next.run(request).await
         }
-        Err(refusal) => {
-            note(&door, from, &refusal);
-            refusal.answer()
+        Ok(Err(problem)) => problem.into_response(),
+        Err(_) => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "the question took too long to arrive").into_response()
         }
     }
+}
+
+/// The question with all of its body.
+async fn whole(request: Request) -> Result<Request, Problem> {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long, or it broke off")
+    })?;
+    Ok(Request::from_parts(head, Body::from(body)))
 }
 
 /// Why somebody is not let in.
@@ -105,25 +128,34 @@ impl Refusal {
     }
 }
 
-/// Whether the one `Host` is a name of loopback.
-fn is_asked_by_own_name(request: &Request) -> bool {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+/// Whether the one `Host` is a name of the listener.
+fn is_asked_by_own_name(door: &ApiPorts, request: &Request, to: IpAddr) -> bool {
+    let mut shown = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (shown.next(), shown.next()) else { return false };
+    let in_force = Arc::clone(&door.in_force.borrow());
+    let named = in_force.admin.as_ref().map_or(&[][..], |admin| &admin.hosts);
+    let is_own = |host: &str| is_own_name(host, to, named);
     let in_target = request.uri().authority().map(|authority| authority.as_str());
-    host.to_str().is_ok_and(|host| is_loopback_name(host) && in_target.is_none_or(is_loopback_name))
+    host.to_str().is_ok_and(|host| is_own(host) && in_target.is_none_or(is_own))
 }
 
-/// `localhost` or an address of loopback, with or without a port.
-fn is_loopback_name(host: &str) -> bool {
+/// Whether a host, with or without a port, is the address that was reached, any of loopback where that is one, or named by
+/// the configuration.
+fn is_own_name(host: &str, to: IpAddr, named: &[HostPattern]) -> bool {
+    let is_own = |ip: IpAddr| ip == to || (ip.is_loopback() && to.is_loopback());
     if let Ok(address) = host.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
+        return is_own(address.ip());
     }
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !name.ends_with(']') && port.parse::<u16>().is_ok() => name,
         _ => host,
     };
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return is_own(ip);
+    }
+    let name = name.to_ascii_lowercase();
+    (name == "localhost" && to.is_loopback()) || named.iter().any(|pattern| pattern.names(&name))
 }
 
 /// The administrator that the one credential stands for.
@@ -175,7 +207,7 @@ async fn known(door: &ApiPorts, text: &str) -> Result<Arc<Principal>, Refusal> {
 }
 
 /// Records who was not let in.
-fn note(door: &ApiPorts, from: IpAddr, refusal: &Refusal) {
+fn note(door: &ApiPorts, from: IpAddr, certificate: Option<&str>, reason: &'static str) {
     let now = door.clock.wall();
     let mut random = [0; 16];
     door.entropy.fill(&mut random);
@@ -184,10 +216,11 @@ fn note(door: &ApiPorts, from: IpAddr, refusal: &Refusal) {
     let (kind, severity) = (Kind::AuthenticationAttempt, Severity::Medium);
     let mut entry: Entry<Personal> =
         Entry::new(id, now, kind, action::ADMIN_REFUSE, severity, Outcome::Refused);
-    entry.details = Some(refusal.reason().into());
+    entry.details = Some(reason.into());
     entry.personal.client = Some(from);
+    entry.personal.decisions.extend(certificate.map(shown_certificate));
     if door.audit.note(Box::new(entry)).is_err() {
-        tracing::error!(%from, reason = refusal.reason(), "somebody was not let in to the admin API, and the ledger has no room");
+        tracing::error!(%from, reason, "somebody was not let in to the admin API, and the ledger has no room");
     }
 }
 
@@ -196,7 +229,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_loopback_are_its_own() {
+    fn only_names_of_loopback_are_its_own_there() {
+        let is_loopback_name = |host| is_own_name(host, IpAddr::from([127, 0, 0, 1]), &[]);
         for own in
             ["localhost", "LOCALHOST:9092", "127.0.0.1", "127.0.0.1:9092", "127.8.9.1", "[::1]", "[::1]:9092"]
         {
@@ -216,6 +250,21 @@ mod tests {
         ] {
             assert!(!is_loopback_name(other), "{other}");
         }
+    }
+
+    #[test]
+    fn elsewhere_it_is_asked_by_its_address_or_by_a_name_of_the_configuration() {
+        let named = [HostPattern::Exactly("gate.example".into()), HostPattern::Under("ops.example".into())];
+        let is_own = |host| is_own_name(host, IpAddr::from([10, 0, 0, 5]), &named);
+        for own in ["10.0.0.5", "10.0.0.5:9092", "gate.example", "Gate.Example:9092", "a.ops.example"] {
+            assert!(is_own(own), "{own}");
+        }
+        for other in
+            ["", "localhost", "127.0.0.1", "10.0.0.6", "ops.example", "evil.example", "gate.example."]
+        {
+            assert!(!is_own(other), "{other}");
+        }
+        assert!(!is_own_name("evil.example", IpAddr::from([127, 0, 0, 1]), &[HostPattern::Any]));
     }
 
     #[test]

@@ -29,7 +29,9 @@ impl Api {
 pub(super) fn caller(by: &Actor) -> Caller {
     let (address, by) = match by {
         Actor::Local(user) => (IpAddr::V4(Ipv4Addr::LOCALHOST), By::Local(*user)),
-        Actor::Known { who, from } => (*from, By::Api(name_of(who))),
+        Actor::Known { who, from, certificate } => {
+            (*from, By::Api { name: name_of(who), certificate: certificate.clone() })
+        }
     };
     Caller { address, request: None, user_agent: None, by }
 }

@@ -1,6 +1,7 @@
 //! What is asked of the service of people, and what it answers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,8 +35,13 @@ pub enum By {
     Portal,
     /// By the local socket.
     Local(LocalUser),
-    /// By the admin API: a user's name, or an API key's owner.
-    Api(Box<str>),
+    /// By the admin API.
+    Api {
+        /// A user's name, or an API key's owner.
+        name: Box<str>,
+        /// Whom the certificate names that they presented, where one is asked for.
+        certificate: Option<Arc<str>>,
+    },
 }
 
 /// A log-in by a password.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use portcullis_contract::admin::shown_certificate;
 use portcullis_contract::ports::{Audit, Clock, Entropy, Urgency};
 use portcullis_model::audit::{Change, Entry, Kind, Outcome, Personal, Severity, action};
 use portcullis_model::{RequestId, UserName};
@@ -136,7 +137,10 @@ impl Recorder {
         let about = event.about.map(|name| Box::<str>::from(name.as_str()));
         let acts: Option<Box<str>> = match caller.map(|caller| &caller.by) {
             Some(By::Local(user)) => Some(user.to_string().into()),
-            Some(By::Api(name)) => Some(name.clone()),
+            Some(By::Api { name, certificate }) => {
+                entry.personal.decisions.extend(certificate.as_deref().map(shown_certificate));
+                Some(name.clone())
+            }
             // Who failed to log in, or used a stolen token, may be anybody.
             Some(By::Portal) if event.kind != Kind::UserAction && event.outcome != Outcome::Success => None,
             Some(By::Portal) => about.clone(),

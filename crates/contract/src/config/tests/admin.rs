@@ -15,6 +15,12 @@ fn there_is_a_listener_for_administrators_where_one_is_asked_for() {
 fn mistakes_of_the_listener_for_administrators() {
     let cases = ["10.0.0.5:9092", "0.0.0.0:9092", "[::]:9092", "127.0.0.1:8080", "127.0.0.1:9090"]
         .map(|address| format!("[admin]\naddress = \"{address}\"\n\n[access]"));
-    let cases: Vec<_> = cases.iter().map(|to| ("[access]", &**to)).collect();
+    let mut cases: Vec<_> = cases.iter().map(|to| ("[access]", &**to)).collect();
+    cases.extend([
+        ("[access]", "[admin]\nhosts = [\"*\", \"Gate.example.com:9092\"]\n\n[access]"),
+        ("[access]", "[admin]\naddress = \"10.0.0.5:9092\"\n[admin.tls]\n\n[access]"),
+        ("[access]", "[admin.tls]\nclient_authority = \"staf\"\n[client_authority.staff]\nfile = \"none.pem\"\n\n[access]"),
+        ("[access]", "[admin.tls]\nclient_authority = \"staff\"\ncertificates = \"none\"\n\n[access]"),
+    ]);
     check("admin", &cases);
 }

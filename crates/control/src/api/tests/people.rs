@@ -33,7 +33,7 @@ fn known() -> Actor {
         ends: None,
     };
     let from: IpAddr = "127.0.0.9".parse().unwrap();
-    Actor::Known { who: Arc::new(Principal::ApiKey(key)), from }
+    Actor::Known { who: Arc::new(Principal::ApiKey(key)), from, certificate: None }
 }
 
 /// What was recorded: the action, of whom, and what was before and after.
