@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use portcullis_model::audit::{Kind, Outcome, Personal, Severity};
-use portcullis_model::{Decision, Prefix, Principal, RequestId, Stage, Verdict};
+use portcullis_model::{Decision, Permissions, Prefix, Principal, RequestId, Stage, Verdict};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -47,6 +47,14 @@ impl Actor {
         match self {
             Self::Local(user) => Some(user.to_string().into()),
             Self::Known { who, .. } => who.owner().map(Into::into),
+        }
+    }
+
+    /// Whether they may hand out these permissions: nobody gives more than they hold.
+    pub fn may_give(&self, permissions: &Permissions) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Known { who, .. } => who.permissions().is_some_and(|held| held.imply_all(permissions)),
         }
     }
 

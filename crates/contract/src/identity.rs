@@ -200,6 +200,39 @@ pub struct StoredApiKey {
     pub before: Option<(KeyHash, Timestamp)>,
 }
 
+/// Most roles that a store holds: all of them are read at once.
+pub const ROLES_MAX: u16 = 200;
+
+/// A role that is kept in the store. Those of the configuration are not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRole {
+    /// Its name.
+    pub name: RoleName,
+    /// What it was given. What the configuration does not know of it gives nothing.
+    pub permissions: Permissions,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Grows by one with each change.
+    pub version: u64,
+}
+
+/// How a change of a role went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleChanged {
+    /// It is done.
+    Yes,
+    /// Somebody else changed it meanwhile, or it is gone: look again.
+    Stale,
+    /// There is one of that name.
+    NameTaken,
+    /// There are [`ROLES_MAX`].
+    Full,
+    /// So many accounts have it.
+    Held(u64),
+    /// No active account could administer afterwards.
+    LastAdministrator,
+}
+
 /// Something that ended, or of which what is remembered is no longer true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gone {
@@ -211,6 +244,8 @@ pub enum Gone {
     ApiKey(ApiKeyId),
     /// The signing keys changed: they are to be read again.
     Keys,
+    /// The roles of the store changed: the same.
+    Roles,
 }
 
 /// An entry of the stream of ends.
@@ -270,10 +305,10 @@ pub trait Users: Send + Sync {
     /// Accounts in the order of their names, at most `count` of those after `after`.
     fn page<'a>(&'a self, after: Option<&'a UserName>, count: u16) -> Asking<'a, Vec<User>>;
     /// Puts `user` in the place of the account as it was at `user.version`, whose version then grows by one, and ends
-    /// sessions with it. Whoever is the last active account with one of the roles `held` keeps one: of two who close each
+    /// sessions with it. Whoever is the last active account with one of the roles `held`, or with a role of the store that holds `admin`, keeps one: of two who close each
     /// other at the same instant, on two nodes, one is refused.
     fn change<'a>(&'a self, user: &'a User, ending: Ending, held: &'a [RoleName]) -> Asking<'a, Changed>;
-    /// Deletes an account with its sessions and keys, unless it is the last active one with one of the roles `held`;
+    /// Deletes an account with its sessions and keys, unless it is the last active one with one of those roles;
     /// [`Changed::Stale`] when there is none.
     fn delete<'a>(&'a self, id: UserId, held: &'a [RoleName]) -> Asking<'a, Changed>;
 }
@@ -345,6 +380,19 @@ pub trait ApiKeys: Send + Sync {
     fn used<'a>(&'a self, used: &'a [(ApiKeyId, Timestamp)]) -> Asking<'a, ()>;
 }
 
+/// Roles of the store.
+pub trait RoleStore: Send + Sync {
+    /// All of them, in alphabetical order.
+    fn all(&self) -> Asking<'_, Vec<StoredRole>>;
+    /// Keeps a new one.
+    fn create<'a>(&'a self, role: &'a StoredRole) -> Asking<'a, RoleChanged>;
+    /// Puts `role` in the place of the version before it, unless nobody active is left then with one of the roles `held`, or with
+    /// a role of the store that holds `admin`.
+    fn change<'a>(&'a self, role: &'a StoredRole, held: &'a [RoleName]) -> Asking<'a, RoleChanged>;
+    /// Deletes one that no account has.
+    fn delete<'a>(&'a self, name: &'a RoleName) -> Asking<'a, RoleChanged>;
+}
+
 /// Codes that are good once, for a while.
 pub trait Codes: Send + Sync {
     /// Keeps what a code stands for. A code for a set-up takes the place of the one before.
@@ -407,6 +455,8 @@ pub struct PeopleStore {
     pub families: std::sync::Arc<dyn RefreshFamilies>,
     /// API keys.
     pub api_keys: std::sync::Arc<dyn ApiKeys>,
+    /// Roles.
+    pub roles: std::sync::Arc<dyn RoleStore>,
     /// Codes.
     pub codes: std::sync::Arc<dyn Codes>,
     /// Signing keys.

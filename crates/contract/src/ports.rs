@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 use jiff::Timestamp;
+use portcullis_access::roles::Roles;
 use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{ApplicationName, Monotonic, Prefix, Principal, RequestEvent, RequestId};
 use portcullis_protect::{BlindIndex, DataKey, RootKeyId, WrappedKey};
@@ -235,6 +236,9 @@ pub enum NotKnown {
 pub trait Endings: Send + Sync {
     /// Whatever is open on the strength of it ends or is judged anew.
     fn gone(&self, gone: &Gone);
+    /// Roles gave what `then` says, and give what `now` says: whoever is kept in the store and may do less by that is judged
+    /// anew.
+    fn roles_changed(&self, then: &Roles, now: &Roles);
 }
 
 /// What the gate answers by itself, below `/.portcullis/`: the portal, and the few paths of ours on an application's

@@ -24,7 +24,7 @@ use ipnet::IpNet;
 use portcullis_access::apikey::KeyRing;
 use portcullis_access::demand::Demand;
 use portcullis_access::limit::Rate;
-use portcullis_access::roles::Roles;
+use portcullis_access::roles::{Roles, Vocabulary};
 use portcullis_access::suspicion::BanRule;
 use portcullis_model::{ApplicationName, Prefix, RouteName};
 use rustls_pki_types::ServerName;
@@ -76,8 +76,10 @@ pub struct Snapshot {
     pub applications: Vec<Arc<Application>>,
     /// The API keys of all applications.
     pub keys: KeyRing,
-    /// What each role may do.
+    /// What each role may do. Administrators keep others in the store.
     pub roles: Roles,
+    /// The permissions that there are.
+    pub permissions: Vocabulary,
     /// How people log in; `None` when they cannot.
     pub log_in: Option<LogIn>,
     /// The listener where another proxy asks; `None` when there is none.

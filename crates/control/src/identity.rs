@@ -23,6 +23,7 @@ mod passwords;
 mod pool;
 mod remembered;
 mod rings;
+mod roles;
 mod rules;
 mod sessions;
 mod set_up;
@@ -39,14 +40,15 @@ use std::thread;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use portcullis_access::lockout::Lockout;
 use portcullis_access::password::Work;
-use portcullis_contract::identity::{Gone, PeopleStore};
+use portcullis_contract::identity::{Gone, PeopleStore, StoredRole};
 use portcullis_contract::ports::{Audit, Clock, Endings, Entropy};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 pub use asked::{
     API_KEY_DAYS, By, Caller, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey, NewOwnKey, NewPassword,
-    NewUser, OwnKeyProblem, PasswordProblem, PeopleProblem, SetUpProblem, Tokens, Wants, Which,
+    NewUser, OwnKeyProblem, PasswordProblem, PeopleProblem, Role, RoleOrigin, SetUpProblem, Tokens, Wants,
+    Which,
 };
 pub use rules::{ApplicationRules, Rules};
 
@@ -95,6 +97,10 @@ pub struct People {
     recorder: Recorder,
     endings: Arc<dyn Endings>,
     rules: ArcSwap<Rules>,
+    /// The store's roles, as they were read last. Held while what they give is worked out.
+    stored: Mutex<Vec<StoredRole>>,
+    /// Held while they are read.
+    reading_roles: tokio::sync::Mutex<()>,
     pool: Pool,
     lockout: Arc<Lockout>,
     /// What imported and older passwords cost, as far as they were met.
@@ -129,6 +135,8 @@ impl People {
             remembered: Remembered::new(rules.remembered),
             assertions: Assertions::new(rules.remembered),
             rules: ArcSwap::from_pointee(rules),
+            stored: Mutex::default(),
+            reading_roles: tokio::sync::Mutex::default(),
             signing: ArcSwapOption::empty(),
             keys_changed: Notify::new(),
             beat: Beat::default(),
@@ -137,8 +145,8 @@ impl People {
 
     /// Takes over the rules of another configuration.
     pub fn take_over(&self, rules: Rules) {
-        self.rules.store(Arc::new(rules));
-        // Roles may hold something else, and a secret that was shared may be shared no longer: all is judged anew.
+        self.settle(|in_force, _| *in_force = rules);
+        // A secret that was shared may be shared no longer, too: all is judged anew.
         self.remembered.end_unless(|_| false);
         self.keys_changed.notify_one();
     }

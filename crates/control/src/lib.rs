@@ -19,7 +19,7 @@ pub use bans::KeptBans;
 pub use identity::{
     API_KEY_DAYS, ApplicationRules, By, Caller, Figures, LogIn, LogInProblem, LoggedIn, Meant, NewApiKey,
     NewOwnKey, NewPassword, NewUser, OwnKeyProblem, PasswordProblem, People, PeoplePorts, PeopleProblem,
-    Rules, SetUpProblem, Tokens, Wants, Which,
+    Role, RoleOrigin, Rules, SetUpProblem, Tokens, Wants, Which,
 };
 pub use ops::serve as serve_ops;
 pub use portal::Portal;

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use portcullis_access::ban::BanTable;
 use portcullis_access::limit::LimitTable;
 use portcullis_access::patterns::Patterns;
+use portcullis_access::roles::Roles;
 use portcullis_access::suspicion::SuspicionTable;
 use portcullis_contract::Snapshot;
 use portcullis_contract::identity::Gone;
@@ -24,7 +25,7 @@ use crate::notices::Notices;
 use crate::stages::shed::InFlight;
 use crate::tls::{self, Acceptor, Tickets, TlsError};
 use crate::upstream::Upstreams;
-use crate::websocket::sockets::{Sockets, still};
+use crate::websocket::sockets::{Sockets, still, still_with};
 
 /// Slots of each limit table: 64 Ki subjects at 32 bytes each. More subjects than slots forget the quietest first.
 const LIMIT_SLOTS: usize = 1 << 16;
@@ -272,6 +273,11 @@ impl Publish for Gate {
 impl Endings for Gate {
     fn gone(&self, gone: &Gone) {
         self.sockets.tell(|holder| holder.lost_with(gone));
+    }
+
+    fn roles_changed(&self, then: &Roles, now: &Roles) {
+        let live = self.live.load();
+        self.sockets.tell(|holder| still_with(holder, &live.snapshot, then, now).err());
     }
 }
 

@@ -204,6 +204,12 @@ pub mod action {
     pub const PASSWORD_CHANGE: &str = "password.change";
     /// A code was made by which somebody chooses a password of their own.
     pub const PASSWORD_CODE: &str = "password.code";
+    /// A role was made.
+    pub const ROLE_CREATE: &str = "role.create";
+    /// A role was given other permissions.
+    pub const ROLE_CHANGE: &str = "role.change";
+    /// A role was deleted.
+    pub const ROLE_DELETE: &str = "role.delete";
     /// An account was made.
     pub const USER_CREATE: &str = "user.create";
     /// An account was changed.

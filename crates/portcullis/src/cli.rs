@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use administration::{BanCommand, ChangeWanted, CreateKey, ListWanted, RoleCommand};
+pub(crate) use administration::{BanCommand, ChangeWanted, CreateKey, ListWanted, OneRole, RoleCommand};
 pub(crate) use audit::{
     AuditCommand, Conditions, DataCommand, Erase, LogPlace, ProofCheck, ProofWanted, SearchFor,
     SubjectCommand, Tail, Verify,

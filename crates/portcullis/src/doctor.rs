@@ -4,17 +4,24 @@
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use http::Method;
 use portcullis_contract::snapshot::{Application, Mode};
 use portcullis_contract::{Snapshot, compile};
-use serde_json::json;
+use portcullis_control::{AdminClient, ApiClient};
+use serde_json::{Value, json};
 
 use crate::adapter::{FileSurroundings, read_config};
 use crate::cli::{DoctorArguments, Format};
+use crate::ledger::SOCKET;
 use crate::log::Colour;
+use crate::shown::cell;
 use crate::{Exit, log, run};
 
 /// Time for one connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where the admin API has roles.
+const ROLES: &str = "/api/v1/roles";
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +53,11 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let findings = examine(&snapshot);
+    let mut findings = examine(&snapshot);
+    run::until_done(async {
+        roles(&snapshot, &mut findings).await;
+        Ok(())
+    })?;
     match arguments.format {
         Format::Json => {
             let rows =
@@ -71,6 +82,37 @@ fn examine(snapshot: &Snapshot) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the roles that administrators keep fit the configuration, as the node that runs knows them.
+async fn roles(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
+    let Ok(client) = AdminClient::connect(&snapshot.state_directory.join(SOCKET)).await else { return };
+    let mut client = ApiClient::Socket(client);
+    let mut target = format!("{ROLES}?count=200");
+    loop {
+        let page = match client.call(Method::GET, &target, None).await {
+            Ok(page) => page,
+            Err(error) => {
+                let text = format!("the node does not say which roles are kept: {error}");
+                return findings.push(Finding { level: Level::Note, check: "roles", text });
+            }
+        };
+        for role in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+            if role.get("unknown_permissions").is_some() {
+                let text = format!(
+                    "the role {} holds {}, which the configuration does not declare: it gives nothing; declare it in \
+                     `access.permissions`, or mend the role with `portcullis role set`",
+                    cell(role, "name"),
+                    cell(role, "unknown_permissions")
+                );
+                findings.push(Finding { level: Level::Bad, check: "roles", text });
+            }
+        }
+        match page.get("next").and_then(Value::as_str) {
+            Some(next) => target = format!("{ROLES}?count=200&after={next}"),
+            None => return,
+        }
+    }
 }
 
 /// The addresses that others can reach this machine by.

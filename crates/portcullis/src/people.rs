@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use portcullis_access::roles::Roles;
 use portcullis_contract::Snapshot;
 use portcullis_contract::identity::Gone;
 use portcullis_contract::ports::{Clock, Endings, Entropy};
@@ -86,6 +87,7 @@ pub(crate) async fn for_command(
         endings: Arc::new(NothingOpen),
     };
     let people = People::new(ports, rules).context("the threads for passwords cannot start")?;
+    people.read_roles().await.context("the roles cannot be read")?;
     Ok(Some(Arc::new(people)))
 }
 
@@ -94,6 +96,8 @@ struct NothingOpen;
 
 impl Endings for NothingOpen {
     fn gone(&self, _: &Gone) {}
+
+    fn roles_changed(&self, _: &Roles, _: &Roles) {}
 }
 
 /// Takes over the rules of each configuration that comes into force.

@@ -13,8 +13,8 @@ use portcullis_access::apikey::KeyHash;
 use portcullis_access::refresh::{Family, RefreshHash};
 use portcullis_contract::identity::{
     ApiKeys, Begun, Changed, CodeUse, Codes, Ending, First, Found, Gone, IdleBefore, Keyrings, PeopleStore,
-    Place, RefreshFamilies, Revocation, Revocations, SecretBytes, Session, SessionRoom, Sessions,
-    StoreProblem, StoredApiKey, Ticket, User, UserState, Users,
+    Place, ROLES_MAX, RefreshFamilies, Revocation, Revocations, RoleChanged, RoleStore, SecretBytes, Session,
+    SessionRoom, Sessions, StoreProblem, StoredApiKey, StoredRole, Ticket, User, UserState, Users,
 };
 use portcullis_contract::ports::Asking;
 use portcullis_model::{ApiKeyId, KeyName, RoleName, SessionId, UserId, UserName};
@@ -38,6 +38,7 @@ struct State {
     tickets: HashMap<[u8; 32], Ticket>,
     families: Vec<(Family, SessionId)>,
     keys: BTreeMap<ApiKeyId, StoredApiKey>,
+    roles: BTreeMap<RoleName, StoredRole>,
     codes: Vec<(CodeUse, [u8; 32], Vec<u8>, Timestamp)>,
     rings: HashMap<String, (u64, SecretBytes)>,
     ends: Vec<(Revocation, Timestamp)>,
@@ -57,6 +58,7 @@ impl MemoryPeople {
             sessions: Arc::new(self.clone()),
             families: Arc::new(self.clone()),
             api_keys: Arc::new(self.clone()),
+            roles: Arc::new(self.clone()),
             codes: Arc::new(self.clone()),
             keyrings: Arc::new(self.clone()),
             revocations: Arc::new(self.clone()),
@@ -129,8 +131,10 @@ impl State {
     }
 
     fn is_held(&self, roles: &[RoleName]) -> bool {
+        let administer = |role: &StoredRole| role.permissions.iter().any(|held| held.as_str() == "admin");
+        let is_one = |role| roles.contains(role) || self.roles.get(role).is_some_and(administer);
         let mut active = self.users.values().filter(|user| user.state == UserState::Active);
-        active.any(|user| user.roles.iter().any(|role| roles.contains(role)))
+        active.any(|user| user.roles.iter().any(is_one))
     }
 
     fn name_is_taken(&self, user: &User) -> bool {
@@ -437,6 +441,56 @@ impl ApiKeys for MemoryPeople {
                     key.used = key.used.max(Some(*at));
                 }
             }
+        })
+    }
+}
+
+impl RoleStore for MemoryPeople {
+    fn all(&self) -> Asking<'_, Vec<StoredRole>> {
+        self.asking("roles.all", |state| state.roles.values().cloned().collect())
+    }
+
+    fn create<'a>(&'a self, role: &'a StoredRole) -> Asking<'a, RoleChanged> {
+        self.asking("roles.create", |state| {
+            if state.roles.contains_key(&role.name) {
+                return RoleChanged::NameTaken;
+            }
+            if state.roles.len() >= usize::from(ROLES_MAX) {
+                return RoleChanged::Full;
+            }
+            state.roles.insert(role.name.clone(), role.clone());
+            state.tell(Gone::Roles);
+            RoleChanged::Yes
+        })
+    }
+
+    fn change<'a>(&'a self, role: &'a StoredRole, held: &'a [RoleName]) -> Asking<'a, RoleChanged> {
+        self.asking("roles.change", move |state| {
+            let was_held = state.is_held(held);
+            let known = state.roles.get_mut(&role.name).filter(|known| known.version == role.version);
+            let Some(known) = known else { return RoleChanged::Stale };
+            let changed = StoredRole { version: role.version + 1, ..role.clone() };
+            let before = std::mem::replace(known, changed);
+            if was_held && !state.is_held(held) {
+                state.roles.insert(before.name.clone(), before);
+                return RoleChanged::LastAdministrator;
+            }
+            state.tell(Gone::Roles);
+            RoleChanged::Yes
+        })
+    }
+
+    fn delete<'a>(&'a self, name: &'a RoleName) -> Asking<'a, RoleChanged> {
+        self.asking("roles.delete", move |state| {
+            let holders = state.users.values().filter(|user| user.roles.contains(name)).count() as u64;
+            if holders > 0 {
+                return RoleChanged::Held(holders);
+            }
+            if state.roles.remove(name).is_none() {
+                return RoleChanged::Stale;
+            }
+            state.tell(Gone::Roles);
+            RoleChanged::Yes
         })
     }
 }

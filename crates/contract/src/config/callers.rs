@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_access::roles::Roles;
+use portcullis_access::roles::{Roles, Vocabulary};
 use portcullis_model::{ApplicationName, Permission, Permissions, RoleName};
 
 use super::kind::{At, Gaps, List};
@@ -17,7 +17,7 @@ use crate::diagnostic::{Problem, Problems};
 
 /// What the file declares of callers.
 pub(crate) struct Callers<'c> {
-    permissions: Vec<&'c Permission>,
+    vocabulary: Vocabulary,
     permission_gaps: Gaps,
     roles: Roles,
     role_gaps: Gaps,
@@ -40,7 +40,7 @@ impl<'c> Callers<'c> {
     pub(crate) fn declared(config: &'c Config, problems: &mut Problems) -> Option<Self> {
         let access = config.access.value()?;
         let mut callers = Self {
-            permissions: access.permissions.items().map(|permission| &permission.value).collect(),
+            vocabulary: Vocabulary::new(access.permissions.items().map(|p| p.value.clone())),
             permission_gaps: gaps(&access.permissions, |list| list.gaps),
             roles: Roles::default(),
             role_gaps: gaps(&access.roles, |named| named.gaps),
@@ -70,9 +70,9 @@ impl<'c> Callers<'c> {
         Some(callers)
     }
 
-    /// The roles, with what each may do.
-    pub(crate) fn into_roles(self) -> Roles {
-        self.roles
+    /// The roles, with what each may do, and the permissions that there are.
+    pub(crate) fn into_parts(self) -> (Roles, Vocabulary) {
+        (self.roles, self.vocabulary)
     }
 
     /// Whether people can log in.
@@ -95,14 +95,10 @@ impl<'c> Callers<'c> {
             let message = format!("`{value}` is not one permission but many, and a route must be exact");
             return Some(Problem::at(place, message).help("name the one permission that the route needs"));
         }
-        let action = |permission: &Permission| permission.as_str().split(':').next().map(str::to_owned);
-        let known =
-            |known: &&Permission| *known == value || (value.is_wildcard() && action(known) == action(value));
-        let is_known = value.as_str() == Permission::ADMIN || self.permissions.iter().any(known);
-        if is_known || self.permission_gaps == Gaps::Some {
+        if self.vocabulary.has(value) || self.permission_gaps == Gaps::Some {
             return None;
         }
-        let known = self.permissions.iter().map(|known| known.as_str()).chain([Permission::ADMIN]);
+        let known = self.vocabulary.iter().map(|known| known.as_str()).chain([Permission::ADMIN]);
         let help = match nearest::to(value.as_str(), known) {
             Some(near) => format!("did you mean `{near}`? If not, add it to `permissions` under `[access]`"),
             None => "add it to `permissions` under `[access]`".into(),

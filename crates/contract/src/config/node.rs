@@ -54,6 +54,7 @@ pub(crate) fn snapshot(
         identity::add_own_routes(&mut applications);
         applications.extend(identity::portal_application(log_in, &applications).map(Arc::new));
     }
+    let (roles, permissions) = callers.into_parts();
     Some(Snapshot {
         listen: listen?,
         ops,
@@ -69,7 +70,8 @@ pub(crate) fn snapshot(
         exempt: exempt?,
         applications,
         keys: keys?,
-        roles: callers.into_roles(),
+        roles,
+        permissions,
         log_in,
         forward_auth: forward_auth?,
     })

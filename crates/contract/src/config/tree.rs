@@ -200,7 +200,8 @@ settings! {
         /// that a slip of the pen is found and not silently denied. `admin`, which implies all others, is always
         /// known; roles and keys may also hold `action:*` for an action that is listed.
         permissions: List<Permission> = [], example ["read:tasks", "write:tasks"];
-        /// The roles, each with its permissions.
+        /// The roles, each with its permissions. Administrators keep others with `portcullis role add`; a name that is here is
+        /// this file's.
         roles: Named<RoleName, List<Permission>> = {},
             example { user = ["read:tasks", "write:tasks"], admin = ["admin"] };
     }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use portcullis_access::apikey::HashKey;
 use portcullis_access::password::{Cost, Policy};
 use portcullis_access::refresh::Lifetimes;
-use portcullis_access::roles::Roles;
+use portcullis_access::roles::{Roles, Vocabulary};
 use portcullis_access::token::Algorithm;
 use portcullis_contract::admin::LocalUser;
 use portcullis_contract::identity::{Gone, Place};
@@ -68,12 +68,15 @@ impl Audit for Outside {
 
 impl Endings for Outside {
     fn gone(&self, _: &Gone) {}
+    fn roles_changed(&self, _: &Roles, _: &Roles) {}
 }
 
 fn rules() -> Rules {
     let hour = Duration::from_secs(3600);
     let held = ["read:tasks", "write:tasks"].map(|text| Permission::parse(text).unwrap());
     let shop = ApplicationRules { token_lifetime: hour, shared: None };
+    let roles =
+        Roles::new(BTreeMap::from([(RoleName::parse("user").unwrap(), held.clone().into_iter().collect())]));
     Rules {
         issuer: "https://login.example.com".into(),
         idle: hour,
@@ -89,7 +92,9 @@ fn rules() -> Rules {
         cost: Cost::OWASP,
         threads: Some(1),
         policy: Policy::default(),
-        roles: Roles::new(BTreeMap::from([(RoleName::parse("user").unwrap(), held.into_iter().collect())])),
+        declared: roles.clone(),
+        vocabulary: Vocabulary::new(held),
+        roles,
         hash_key: Some(HashKey::new(b"the key under which keys are hashed").unwrap()),
         applications: BTreeMap::from([(ApplicationName::parse("shop").unwrap(), shop)]),
     }

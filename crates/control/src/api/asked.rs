@@ -67,6 +67,13 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// The version of something else that was seen.
+    pub(super) const fn version(&self) -> Option<u64> {
+        self.0
+    }
+}
+
 impl IntoParams for Seen {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let said = "The `version` that was seen, in quotes: 412 when it is another one by now";

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::asked::Body;
-use super::people::caller;
+use super::people::{caller, check_may_give};
 use super::problem::Problem;
 use super::users::NewUser;
 use crate::identity::{NewUser as New, People, PeopleProblem};
@@ -71,6 +71,9 @@ pub(super) async fn import_users(
     }
     let people = api.people()?;
     let (good, mut bad) = judged(people, users).await?;
+    for (_, new) in &good {
+        check_may_give(&by, &people.permissions_of(&new.roles))?;
+    }
     let is_done = !dry_run && (bad.is_empty() || skip_bad);
     if !is_done {
         return Ok(Json(Imported { good: good.len(), bad, done: false }));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use axum::http::StatusCode;
 use portcullis_contract::admin::Actor;
 use portcullis_contract::identity::User;
-use portcullis_model::{Principal, UserName};
+use portcullis_model::{Permissions, Principal, UserName};
 
 use super::Api;
 use super::problem::Problem;
@@ -40,6 +40,15 @@ fn name_of(who: &Principal) -> Box<str> {
     who.owner().unwrap_or("nobody").into()
 }
 
+/// Nobody hands out more than they hold. Today only administrators get as far as this, who hold all there is; it stands so
+/// that no later way in becomes a way up.
+pub(super) fn check_may_give(by: &Actor, permissions: &Permissions) -> Result<(), Problem> {
+    if by.may_give(permissions) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::FORBIDDEN, "nobody gives others more permissions than they hold"))
+}
+
 pub(super) fn read_name(text: &str) -> Result<UserName, Problem> {
     UserName::parse(text).map_err(|why| Problem::malformed(why.to_string()))
 }
@@ -53,11 +62,15 @@ impl From<PeopleProblem> for Problem {
             | PeopleProblem::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             PeopleProblem::NotFound => StatusCode::NOT_FOUND,
             PeopleProblem::Stale
+            | PeopleProblem::RoleOfConfiguration(_)
+            | PeopleProblem::RoleHeld(_)
+            | PeopleProblem::TooManyRoles
             | PeopleProblem::NameTaken
             | PeopleProblem::LastAdministrator
             | PeopleProblem::KeyTaken
             | PeopleProblem::NoHashKey => StatusCode::CONFLICT,
             PeopleProblem::UnknownRole(_)
+            | PeopleProblem::UnknownPermission(_)
             | PeopleProblem::Weak(_)
             | PeopleProblem::Hash(_)
             | PeopleProblem::KeyForm(_)

@@ -93,7 +93,7 @@ pub(super) async fn set_up_code(
         return Ok(Json(SetUpCode { code: code.expose_secret().to_owned() }));
     };
     let user = api.user_named(&name).await?;
-    let held = api.snapshot().roles.permissions_of(&user.roles).unwrap_or_default();
+    let held = people.permissions_of(&user.roles);
     let admin = Permission::parse(Permission::ADMIN).map_err(|why| Problem::conflict(why.to_string()))?;
     if !held.imply(&admin) {
         return Err(Problem::conflict(format!(

@@ -136,6 +136,8 @@ struct Nobody;
 
 impl Endings for Nobody {
     fn gone(&self, _: &Gone) {}
+
+    fn roles_changed(&self, _: &portcullis_access::roles::Roles, _: &portcullis_access::roles::Roles) {}
 }
 
 /// Ten entries, the newest last, as the ledger gives them.
@@ -341,14 +343,15 @@ async fn lists_go_on_after_the_last_one() {
     let (_, second) = world.ask("GET", "/bans?count=2&after=192.0.2.2%2F32", None).await;
     assert_eq!((second["items"].as_array().unwrap().len(), second.get("next")), (1, None));
     let (_, roles) = world.ask("GET", "/roles?count=1&after=admin", None).await;
-    let user = json!({ "name": "user", "permissions": ["read:tasks", "write:tasks"] });
+    let user =
+        json!({ "name": "user", "permissions": ["read:tasks", "write:tasks"], "origin": "configuration" });
     assert_eq!(roles, json!({ "items": [user], "next": "user" }));
 }
 
 #[tokio::test]
-async fn roles_are_those_of_the_configuration() {
+async fn where_nobody_can_log_in_roles_are_those_of_the_configuration() {
     let world = World::new();
-    let viewer = json!({ "name": "viewer", "permissions": ["read:tasks"] });
+    let viewer = json!({ "name": "viewer", "permissions": ["read:tasks"], "origin": "configuration" });
     assert_eq!(world.ask("GET", "/roles/viewer", None).await, (StatusCode::OK, viewer));
     world.refused("GET", "/roles/root", None, 404, "no such role").await;
     world.refused("GET", "/roles/%20", None, 404, "no such role").await;

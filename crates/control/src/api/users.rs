@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::asked::{Asked, Body, Named, Seen};
 use super::page::{Page, Wanted};
-use super::people::{caller, read_name};
+use super::people::{caller, check_may_give, read_name};
 use super::problem::Problem;
 use crate::identity::{NewPassword, NewUser as New};
 
@@ -68,7 +68,7 @@ pub(crate) struct NewUser {
     /// The name to log in by: letters, digits and `. _ + @ -`.
     #[schema(example = "ann@example.com")]
     name: String,
-    /// The roles, each declared in the configuration.
+    /// The roles, each declared in the configuration or kept as one of the store.
     #[serde(default)]
     roles: Vec<String>,
     /// The name that applications know them by, where they had one before.
@@ -95,7 +95,7 @@ pub(crate) struct MadeUser {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRoles {
-    /// All of them, each declared in the configuration.
+    /// All of them, each declared in the configuration or kept as one of the store.
     roles: Vec<String>,
 }
 
@@ -173,6 +173,7 @@ pub(super) async fn add_user(
 ) -> Result<(StatusCode, Json<MadeUser>), Problem> {
     let (people, caller) = (api.people()?, caller(&by));
     let new = wanted.read()?;
+    check_may_give(&by, &people.permissions_of(&new.roles))?;
     let has_password = !matches!(new.password, NewPassword::None);
     let user = people.create_user(new, &caller).await?;
     let code = if has_password { None } else { Some(people.begin_password(user.id, &caller).await?) };
@@ -219,7 +220,10 @@ pub(super) async fn set_user_roles(
 ) -> Result<Json<User>, Problem> {
     let roles = read_roles(&wanted.roles)?;
     let user = api.user_named(&name).await?;
-    Ok(Json(User::from(&api.people()?.change_roles(seen.of(&user)?, roles, &caller(&by)).await?)))
+    let people = api.people()?;
+    check_may_give(&by, &people.permissions_of(&roles))?;
+    check_may_give(&by, &people.permissions_of(&user.roles))?;
+    Ok(Json(User::from(&people.change_roles(seen.of(&user)?, roles, &caller(&by)).await?)))
 }
 
 /// Opens or closes an account

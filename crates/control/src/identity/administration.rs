@@ -197,9 +197,10 @@ impl People {
         Ok(roles)
     }
 
-    /// The roles of which somebody must have one. Whether somebody has is seen where it is changed.
+    /// The roles of the configuration of which somebody must have one. Those of the store that do as well, it knows itself, and
+    /// whether somebody has one is seen where it is changed.
     fn administering(&self) -> Vec<RoleName> {
-        self.rules.load().administrators().cloned().collect()
+        self.rules.load().declared.administrators().cloned().collect()
     }
 }
 

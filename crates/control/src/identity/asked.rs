@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use portcullis_access::apikey::KeyFormProblem;
 use portcullis_access::password::{HashProblem, Weakness};
 use portcullis_contract::admin::LocalUser;
-use portcullis_contract::identity::{Place, Session, StoreProblem, User};
+use portcullis_contract::identity::{Place, ROLES_MAX, Session, StoreProblem, User};
 use portcullis_model::{
-    ApplicationName, KeyName, Permissions, RequestId, RoleName, SessionId, UserId, UserName,
+    ApplicationName, KeyName, Permission, Permissions, RequestId, RoleName, SessionId, UserId, UserName,
 };
 use secrecy::SecretString;
 use thiserror::Error;
@@ -144,8 +144,20 @@ pub enum PeopleProblem {
     #[error("the name is taken")]
     NameTaken,
     /// Nobody declared the role.
-    #[error("role `{0}` is not declared in the configuration")]
+    #[error("role `{0}` is not declared, in the configuration or by an administrator")]
     UnknownRole(RoleName),
+    /// The configuration has the role.
+    #[error("role `{0}` is declared in the configuration, in `[access.roles]`, and changed there")]
+    RoleOfConfiguration(RoleName),
+    /// Nobody declared the permission.
+    #[error("the permission `{0}` is not declared in the configuration, in `access.permissions`")]
+    UnknownPermission(Permission),
+    /// Somebody has the role.
+    #[error("accounts that have this role: {0}; give them other roles first")]
+    RoleHeld(u64),
+    /// There are as many roles as there may be.
+    #[error("there are {ROLES_MAX} roles already, and no more are kept")]
+    TooManyRoles,
     /// Nobody could administer afterwards.
     #[error("this is the last active administrator; make another one first")]
     LastAdministrator,
@@ -245,6 +257,30 @@ impl From<UserId> for Meant {
     fn from(id: UserId) -> Self {
         Self { id, version: None }
     }
+}
+
+/// A role, as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its name.
+    pub name: RoleName,
+    /// What it was given.
+    pub permissions: Permissions,
+    /// Those of them that the configuration does not know: they give nothing.
+    pub unknown: Vec<Permission>,
+    /// Whose it is.
+    pub origin: RoleOrigin,
+    /// Grows by one with each change; none for one of the configuration.
+    pub version: Option<u64>,
+}
+
+/// Where a role is kept, and so where it is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleOrigin {
+    /// In the configuration.
+    Configuration,
+    /// In the store.
+    Store,
 }
 
 /// A new account.

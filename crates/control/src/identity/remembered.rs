@@ -247,7 +247,7 @@ impl Remembered {
                 Gone::Session(id) => self.end_life(&LifeName::Session(*id)),
                 Gone::ApiKey(id) => self.end_life(&LifeName::ApiKey(*id)),
                 Gone::User(id) => users.push(*id),
-                Gone::Keys => {}
+                Gone::Keys | Gone::Roles => {}
             }
         }
         if !users.is_empty() {

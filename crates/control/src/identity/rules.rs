@@ -7,12 +7,12 @@ use std::time::Duration;
 use portcullis_access::apikey::HashKey;
 use portcullis_access::password::{Cost, Policy};
 use portcullis_access::refresh::Lifetimes;
-use portcullis_access::roles::Roles;
+use portcullis_access::roles::{Roles, Vocabulary};
 use portcullis_access::token::{Algorithm, SharedSecret};
 use portcullis_contract::Snapshot;
 use portcullis_contract::identity::{Holder, Place};
 use portcullis_contract::snapshot::TokenAlgorithm;
-use portcullis_model::{ApplicationName, Permission, RoleName};
+use portcullis_model::ApplicationName;
 
 /// The rules in force.
 #[derive(Debug, Clone)]
@@ -45,7 +45,11 @@ pub struct Rules {
     pub threads: Option<usize>,
     /// Which passwords may be chosen.
     pub policy: Policy,
-    /// The declared roles.
+    /// The roles that the configuration declares.
+    pub declared: Roles,
+    /// The permissions that it knows.
+    pub vocabulary: Vocabulary,
+    /// What each role gives: those of the configuration, and those of the store as far as they are known.
     pub roles: Roles,
     /// Under what API keys are hashed.
     pub hash_key: Option<HashKey>,
@@ -93,6 +97,8 @@ impl Rules {
             cost: log_in.passwords.cost,
             threads: log_in.passwords.threads,
             policy: Policy::default(),
+            declared: snapshot.roles.clone(),
+            vocabulary: snapshot.permissions.clone(),
             roles: snapshot.roles.clone(),
             hash_key: snapshot.keys.hash_key().cloned(),
             applications: applications.map(|one| (one.name.clone(), application(&one.tokens))).collect(),
@@ -134,14 +140,5 @@ impl Rules {
             Place::Portal => &self.issuer,
             Place::Application(name) => name.as_str(),
         }
-    }
-
-    /// The roles whose holders administer Portcullis.
-    pub(super) fn administrators(&self) -> impl Iterator<Item = &RoleName> {
-        let admin = Permission::parse(Permission::ADMIN).ok();
-        let holds = move |role: &&RoleName| {
-            admin.as_ref().is_some_and(|admin| self.roles.get(role).is_some_and(|held| held.imply(admin)))
-        };
-        self.roles.names().filter(holds)
     }
 }

@@ -106,7 +106,7 @@ impl People {
             self.recorder.note(event.details("by a code that is not good"), Some(caller));
             return Err(SetUpProblem::Code);
         }
-        let role = self.rules.load().administrators().next().cloned().ok_or(SetUpProblem::NoRole)?;
+        let role = self.rules.load().declared.administrators().next().cloned().ok_or(SetUpProblem::NoRole)?;
         self.recorder.check_room().map_err(|_| SetUpProblem::Unavailable)?;
         let hashed = self.hash_chosen(password, &name, caller).await?;
         let now = self.clock.wall();

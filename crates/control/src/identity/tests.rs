@@ -3,5 +3,6 @@
 mod api_keys;
 mod living;
 mod log_in;
+mod roles;
 mod tokens;
 mod world;

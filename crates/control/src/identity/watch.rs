@@ -154,7 +154,9 @@ impl People {
         let revocations = &self.store.revocations;
         if self.beat.age(began).is_none_or(|age| age > GAP_MAX) {
             self.flush().await;
-            self.begin_anew(revocations.last().await?);
+            let last = revocations.last().await?;
+            self.read_roles().await?;
+            self.begin_anew(last);
             return Ok(());
         }
         loop {
@@ -163,12 +165,16 @@ impl People {
             let Some(last) = ends.last().map(|end| end.number) else { return Ok(()) };
             let follows = (number + 1..).zip(&ends).all(|(expected, end)| end.number == expected);
             if !follows {
+                self.read_roles().await?;
                 self.begin_anew(last);
                 return Ok(());
             }
             let gone: Vec<Gone> = ends.iter().map(|end| end.gone).collect();
             if gone.contains(&Gone::Keys) {
                 self.keys_changed.notify_one();
+            }
+            if gone.contains(&Gone::Roles) {
+                self.read_roles().await?;
             }
             self.gone(&gone);
             self.beat.number.store(last, Ordering::SeqCst);
@@ -255,6 +261,7 @@ impl People {
         // A store that was put back to an earlier state counts from there.
         let last = self.store.revocations.last().await?;
         if last < self.beat.number.load(Ordering::SeqCst) {
+            self.read_roles().await?;
             self.begin_anew(last);
         }
         let now = self.clock.wall();

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_access::demand::{Judgement, judge};
+use portcullis_access::roles::Roles;
 use portcullis_contract::Snapshot;
 use portcullis_contract::identity::Gone;
-use portcullis_contract::snapshot::Mode;
+use portcullis_contract::snapshot::{Application, Mode, Route};
 use portcullis_model::{ApplicationName, Permissions, Prefix, Principal, RouteName};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -46,6 +47,8 @@ impl Holder {
             Gone::ApiKey(id) => (key == Some(*id)).then_some(Told::KeyEnded),
             // What they signed is as good as before.
             Gone::Keys => None,
+            // Told with what they gave and give.
+            Gone::Roles => None,
         }
     }
 }
@@ -205,8 +208,8 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timest
     let principal = match &holder.principal {
         Principal::Anonymous | Principal::Certificate(_) => holder.principal.clone(),
         // Whoever keeps them says when they are no longer what they were. What their roles hold, the configuration says.
-        Principal::User(_) => reduced(&holder.principal, then, now),
-        Principal::ApiKey(key) if key.stored.is_some() => reduced(&holder.principal, then, now),
+        Principal::User(_) => reduced(&holder.principal, &then.roles, &now.roles),
+        Principal::ApiKey(key) if key.stored.is_some() => reduced(&holder.principal, &then.roles, &now.roles),
         Principal::ApiKey(key) => {
             // Names are given anew; what a key is, is its hash.
             let (was, is) = (then.keys.named(&key.key), now.keys.named(&key.key));
@@ -217,17 +220,45 @@ pub(crate) fn still(holder: &Holder, then: &Snapshot, now: &Snapshot, at: Timest
             Principal::ApiKey(is.principal())
         }
     };
-    match judge(&principal, &route.demand) {
+    is_let_in(&principal, application, route)
+}
+
+/// Whether one who is kept in the store would still be let in with what roles give now, those of the store too.
+pub(crate) fn still_with(
+    holder: &Holder,
+    in_force: &Snapshot,
+    then: &Roles,
+    now: &Roles,
+) -> Result<(), Told> {
+    let is_kept = match &holder.principal {
+        Principal::User(_) => true,
+        Principal::ApiKey(key) => key.stored.is_some(),
+        Principal::Certificate(_) | Principal::Anonymous => false,
+    };
+    let application = in_force.applications.iter().find(|a| a.name == holder.application);
+    let route = application.and_then(|a| a.routes.iter().find(|r| r.name == holder.route));
+    match (is_kept, application.zip(route)) {
+        (true, Some((application, route))) => {
+            is_let_in(&reduced(&holder.principal, then, now), application, route)
+        }
+        (true, None) => Err(Told::LeaveGone),
+        (false, _) => Ok(()),
+    }
+}
+
+fn is_let_in(principal: &Principal, application: &Application, route: &Route) -> Result<(), Told> {
+    match judge(principal, &route.demand) {
         Judgement::Allowed => Ok(()),
         _ if application.modes.auth == Mode::Observe => Ok(()),
         Judgement::Unauthenticated | Judgement::Forbidden { .. } => Err(Told::LeaveGone),
     }
 }
 
-/// Somebody who is kept elsewhere, with no more than their roles hold now.
-fn reduced(principal: &Principal, then: &Snapshot, now: &Snapshot) -> Principal {
+/// Somebody who is kept elsewhere, with no more than their roles hold now. Of a role that was not known, whoever keeps it says
+/// what it holds.
+fn reduced(principal: &Principal, then: &Roles, now: &Roles) -> Principal {
     let mut principal = principal.clone();
-    if then.roles == now.roles {
+    if then == now || principal.roles().iter().any(|role| then.get(role).is_none()) {
         return principal;
     }
     let (roles, permissions) = match &mut principal {
@@ -235,8 +266,8 @@ fn reduced(principal: &Principal, then: &Snapshot, now: &Snapshot) -> Principal 
         Principal::ApiKey(key) => (&mut key.roles, &mut key.permissions),
         Principal::Certificate(_) | Principal::Anonymous => return principal,
     };
-    roles.retain(|role| now.roles.get(role).is_some());
-    let held = roles.iter().filter_map(|role| now.roles.get(role)).flat_map(Permissions::iter);
+    roles.retain(|role| now.get(role).is_some());
+    let held = roles.iter().filter_map(|role| now.get(role)).flat_map(Permissions::iter);
     *permissions = permissions.narrowed_to(&held.cloned().collect());
     principal
 }

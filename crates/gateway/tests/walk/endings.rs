@@ -1,13 +1,15 @@
 //! WebSockets of people: who may open one, and that none outlives what it was opened with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use portcullis_access::roles::Roles;
 use portcullis_contract::identity::Gone;
 use portcullis_contract::ports::{CredentialKind, Endings as _, Publish as _};
-use portcullis_model::{ApiKeyId, SessionId, Shown, UserId};
+use portcullis_model::{ApiKeyId, Permission, RoleName, SessionId, Shown, UserId};
 use portcullis_testkit::websocket::{Heard, Websocket};
 
 use crate::configured;
@@ -104,6 +106,29 @@ async fn a_websocket_ends_when_its_role_holds_less_than_its_route_asks_for() {
         for socket in [&mut by_role, &mut by_any] {
             assert!(echoes(socket).await, "{fields:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_ends_when_what_it_rests_on_is_taken_out_of_a_role_of_the_store() {
+    let gate = start().await;
+    let own = format!("http://{}", gate.host("live"));
+    let (cookie, key) = (cookie(SECRET), format!("Bearer {KEY}"));
+    let by_cookie = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let table = |held: &[&str]| {
+        let held = held.iter().map(|text| Permission::parse(text).unwrap()).collect();
+        Roles::new(BTreeMap::from([(RoleName::parse("user").unwrap(), held)]))
+    };
+    let (then, other, less) =
+        (table(&["read:tasks"]), table(&["read:tasks", "write:tasks"]), table(&["write:tasks"]));
+    for fields in [&by_cookie[..], &[("authorization", key.as_str())]] {
+        let mut by_permission = open(&gate, "/read", fields).await.unwrap();
+        let mut by_any = open(&gate, "/in/echo", fields).await.unwrap();
+        gate.world.gate.roles_changed(&then, &other);
+        assert!(echoes(&mut by_permission).await, "{fields:?}");
+        gate.world.gate.roles_changed(&other, &less);
+        assert_eq!(by_permission.hear().await, Heard::Close(1008), "{fields:?}");
+        assert!(echoes(&mut by_any).await, "{fields:?}");
     }
 }
 

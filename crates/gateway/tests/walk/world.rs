@@ -250,6 +250,7 @@ fn snapshot(upstream: &Upstream, on_error: OnError) -> Snapshot {
         applications: vec![Arc::new(application)],
         keys: KeyRing::default(),
         roles: Roles::default(),
+        permissions: Default::default(),
         log_in: None,
         forward_auth: None,
         admin: None,

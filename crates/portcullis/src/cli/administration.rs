@@ -91,13 +91,36 @@ pub(crate) struct CreateKey {
 /// `portcullis role …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
-    /// Show the roles, as the configuration in force declares them
+    /// Show the roles: those of the configuration, and those that administrators keep in the store
     List(ListWanted),
     /// Show what the holders of a role may do
-    Show {
-        /// The role
-        name: String,
+    Show(OneRole),
+    /// Make a role, which is kept in the store
+    Add {
         #[command(flatten)]
-        wanted: ChangeWanted,
+        role: OneRole,
+        /// A permission that `access.permissions` declares, such as read:tasks, or read:* for all of one action; may be given
+        /// several times. Without any, its holders may do nothing
+        #[arg(long = "permission", value_name = "PERMISSION")]
+        permissions: Vec<String>,
     },
+    /// Give a role of the store these permissions, and no others; its holders go on with them
+    Set {
+        #[command(flatten)]
+        role: OneRole,
+        /// A permission; may be given several times. Without any, its holders may do nothing
+        #[arg(long = "permission", value_name = "PERMISSION")]
+        permissions: Vec<String>,
+    },
+    /// Delete a role of the store that no user has
+    Remove(OneRole),
+}
+
+/// One role.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OneRole {
+    /// The role's name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) wanted: ChangeWanted,
 }

@@ -31,6 +31,12 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("migrations/0002_people.sqlite.sql"),
         postgres: include_str!("migrations/0002_people.postgres.sql"),
     },
+    Step {
+        version: 3,
+        name: "roles",
+        sqlite: include_str!("migrations/0003_roles.sqlite.sql"),
+        postgres: include_str!("migrations/0003_roles.postgres.sql"),
+    },
 ];
 
 /// The steps for SQLite.
@@ -80,7 +86,7 @@ mod tests {
             };
             migrator.iter().map(first_bytes).collect()
         };
-        assert_eq!(checksums(sqlite()), ["869e12a266fe214e", "502a29ecbb01a2b8"]);
-        assert_eq!(checksums(postgres()), ["b8fe90a12399e238", "fa0b89d7f43fdd88"]);
+        assert_eq!(checksums(sqlite()), ["869e12a266fe214e", "502a29ecbb01a2b8", "81db4311497d0aaa"]);
+        assert_eq!(checksums(postgres()), ["b8fe90a12399e238", "fa0b89d7f43fdd88", "0a1ddf9bd9522c97"]);
     }
 }

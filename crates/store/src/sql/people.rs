@@ -12,6 +12,7 @@ mod keyrings;
 #[cfg(test)]
 mod plans;
 mod revocations;
+mod roles;
 mod rows;
 mod sessions;
 mod turn;
@@ -48,6 +49,7 @@ impl Database {
             sessions: people.clone(),
             families: people.clone(),
             api_keys: people.clone(),
+            roles: people.clone(),
             codes: people.clone(),
             keyrings: people.clone(),
             revocations: people,

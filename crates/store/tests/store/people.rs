@@ -7,6 +7,7 @@ mod files;
 mod model;
 mod races;
 mod revocations;
+mod roles;
 mod sessions;
 mod users;
 mod world;

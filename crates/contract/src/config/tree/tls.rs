@@ -31,7 +31,8 @@ settings! {
 }
 
 settings! {
-    /// An authority whose certificates clients can present. Routes name it in `client_certificate`.
+    /// An authority whose certificates clients can present. Routes name it in `client_certificate`, and
+    /// `[admin.tls]` in `client_authority`.
     struct ClientAuthority {
         /// The certificates of the authority, in PEM. Relative to this file.
         file: CertificateFile = required, example "partners-ca.pem";

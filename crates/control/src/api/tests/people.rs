@@ -24,11 +24,15 @@ async fn world() -> (World, MemoryPeople) {
 }
 
 fn known() -> Actor {
+    holding("admin")
+}
+
+fn holding(permission: &str) -> Actor {
     let key = ApiKeyPrincipal {
         key: KeyName::parse("console").unwrap(),
         owner: "ann".into(),
         roles: Vec::new(),
-        permissions: [Permission::parse("admin").unwrap()].into_iter().collect(),
+        permissions: [Permission::parse(permission).unwrap()].into_iter().collect(),
         stored: None,
         ends: None,
     };
@@ -147,6 +151,87 @@ async fn what_is_no_user_or_no_role_is_refused() {
 }
 
 #[tokio::test]
+async fn a_role_is_made_seen_changed_and_deleted_and_each_change_is_recorded() {
+    let (world, _) = world().await;
+    let new = json!({ "name": "helper", "permissions": ["read:tasks", "read:tasks"] });
+    let helper = json!({ "name": "helper", "permissions": ["read:tasks"], "origin": "store", "version": 0 });
+    assert_eq!(world.ask("POST", "/roles", Some(new)).await, (StatusCode::CREATED, helper.clone()));
+    assert_eq!(world.ask("GET", "/roles/helper", None).await, (StatusCode::OK, helper.clone()));
+    let (_, page) = world.ask("GET", "/roles?after=admin&count=1", None).await;
+    assert_eq!(page, json!({ "items": [helper], "next": "helper" }), "among those of the configuration");
+    let more = json!({ "permissions": ["write:*", "admin"] });
+    let (_, changed) = world.ask("PUT", "/roles/helper", Some(more)).await;
+    assert_eq!(changed["permissions"], json!(["admin", "write:*"]));
+    assert_eq!(
+        world.ask("PUT", "/users/ben/roles", Some(json!({ "roles": ["helper"] }))).await.0,
+        StatusCode::OK
+    );
+    world.refused("DELETE", "/roles/helper", None, 409, "accounts that have this role: 1").await;
+    world.ask("PUT", "/users/ben/roles", Some(json!({ "roles": [] }))).await;
+    assert_eq!(world.ask("DELETE", "/roles/helper", None).await.0, StatusCode::NO_CONTENT);
+    world.refused("GET", "/roles/helper", None, 404, "no such role").await;
+    let of_roles: Vec<String> = said(&world).into_iter().filter(|said| said.starts_with("role.")).collect();
+    assert_eq!(
+        of_roles,
+        [
+            "role.create - role.permissions: - -> read:tasks",
+            "role.change - role.permissions: read:tasks -> admin,write:*",
+            "role.delete - role.permissions: admin,write:* -> -",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_role_is_refused_and_those_of_the_configuration_stay() {
+    let (world, _) = world().await;
+    let declared = "is declared in the configuration, in `[access.roles]`, and changed there";
+    for (new, status, said) in [
+        (json!({ "name": "viewer", "permissions": [] }), 409, declared),
+        (json!({ "name": "helper", "permissions": ["read:taks"] }), 422, "`read:taks` is not declared"),
+        (json!({ "name": "helper", "permissions": ["gone:*"] }), 422, "`gone:*` is not declared"),
+        (json!({ "name": "helper", "permissions": ["READ"] }), 400, "permission `READ`"),
+        (json!({ "name": "no role", "permissions": [] }), 400, "role `no role`"),
+        (json!({ "name": "helper" }), 422, "missing field `permissions`"),
+        (json!({ "name": "helper", "permissions": [], "scope": "x" }), 422, "unknown field `scope`"),
+    ] {
+        world.refused("POST", "/roles", Some(new), status, said).await;
+    }
+    let none = || Some(json!({ "permissions": [] }));
+    world.refused("PUT", "/roles/viewer", none(), 409, declared).await;
+    world.refused("DELETE", "/roles/viewer", None, 409, declared).await;
+    world.refused("PUT", "/roles/helper", none(), 404, "there is none").await;
+    world.refused("PUT", "/roles/no%20role", none(), 404, "no such role").await;
+    assert!(world.entries().is_empty());
+}
+
+/// No way in lets anybody else come so far today.
+#[tokio::test]
+async fn nobody_gives_more_than_they_hold() {
+    let (world, _) = world().await;
+    let by = || Some(holding("read:tasks"));
+    let chief = json!({ "name": "chief", "permissions": ["admin"] });
+    world.ask("POST", "/roles", Some(chief.clone())).await;
+    let helper = json!({ "name": "helper", "permissions": ["read:tasks"] });
+    assert_eq!(world.ask_by(by(), "POST", "/roles", Some(helper)).await.0, StatusCode::CREATED);
+    let more = json!({ "permissions": ["read:tasks", "write:tasks"] });
+    let import = json!({ "users": [{ "name": "eve", "roles": ["chief"], "password_hash": BCRYPT }] });
+    for (method, target, question) in [
+        ("POST", "/roles", Some(json!({ "name": "boss", "permissions": ["admin"] }))),
+        ("PUT", "/roles/helper", Some(more)),
+        ("PUT", "/roles/chief", Some(json!({ "permissions": [] }))),
+        ("DELETE", "/roles/chief", None),
+        ("POST", "/users", Some(json!({ "name": "eve", "roles": ["chief"] }))),
+        ("POST", "/users/import", Some(import)),
+        ("PUT", "/users/ben/roles", Some(json!({ "roles": ["admin"] }))),
+        ("PUT", "/users/ann/roles", Some(json!({ "roles": [] }))),
+    ] {
+        let (status, problem) = world.ask_by(by(), method, target, question).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{method} {target}: {problem}");
+    }
+    assert_eq!(world.ask_by(Some(known()), "DELETE", "/roles/chief", None).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn the_last_administrator_cannot_be_closed_deleted_or_lose_the_role() {
     let (world, _) = world().await;
     let attempts = [
@@ -223,7 +308,7 @@ async fn an_import_is_looked_at_whole_before_one_account_is_made() {
         { "at": 2, "name": "d e", "reason": "` ` is not allowed in a user's name; use letters a to z, digits, `.`, `_`, `+`, `@` and `-`" },
         { "at": 3, "name": "carl", "reason": "the name is in the list twice" },
         { "at": 5, "name": "eve", "reason": "`{SHA}` hashes are guessed in no time; give the account a new password" },
-        { "at": 6, "name": "fay", "reason": "role `root` is not declared in the configuration" },
+        { "at": 6, "name": "fay", "reason": "role `root` is not declared, in the configuration or by an administrator" },
     ]);
     for more in [json!({}), json!({ "dry_run": true }), json!({ "dry_run": true, "skip_bad": true })] {
         let mut body = more.clone();

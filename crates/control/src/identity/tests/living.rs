@@ -296,7 +296,7 @@ async fn a_role_that_is_declared_no_longer_gives_nothing() {
     let cookie = world.log_in("ben", Wants::Cookie).await.cookie.unwrap();
     world.ask_cookie(&cookie).await.unwrap();
     let mut without = rules();
-    without.roles = portcullis_access::roles::Roles::default();
+    without.declared = portcullis_access::roles::Roles::default();
     world.people.take_over(without);
     let user = user_of(world.ask_cookie(&cookie).await);
     assert!(user.roles.is_empty() && user.permissions.is_empty());

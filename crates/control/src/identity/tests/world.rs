@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use portcullis_access::apikey::HashKey;
 use portcullis_access::password::{Cost, Policy};
 use portcullis_access::refresh::Lifetimes;
-use portcullis_access::roles::Roles;
+use portcullis_access::roles::{Roles, Vocabulary};
 use portcullis_access::token::{Algorithm, SharedSecret};
 use portcullis_contract::identity::{Gone, Place, User};
 use portcullis_contract::ports::{
@@ -57,7 +57,10 @@ pub(super) struct TestAudit {
 }
 
 #[derive(Default)]
-pub(super) struct TestEndings(Mutex<Vec<Gone>>);
+pub(super) struct TestEndings {
+    gone: Mutex<Vec<Gone>>,
+    roles: Mutex<Vec<RoleName>>,
+}
 
 struct TestEntropy(Mutex<Random>);
 
@@ -121,13 +124,23 @@ impl TestAudit {
 
 impl Endings for TestEndings {
     fn gone(&self, gone: &Gone) {
-        self.0.lock().unwrap().push(*gone);
+        self.gone.lock().unwrap().push(*gone);
+    }
+
+    fn roles_changed(&self, then: &Roles, now: &Roles) {
+        let changed = then.names().chain(now.names()).filter(|name| then.get(name) != now.get(name));
+        self.roles.lock().unwrap().extend(changed.cloned());
     }
 }
 
 impl TestEndings {
     pub(super) fn take(&self) -> Vec<Gone> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        std::mem::take(&mut *self.gone.lock().unwrap())
+    }
+
+    /// The roles that changed, as it was told.
+    pub(super) fn take_roles(&self) -> Vec<RoleName> {
+        std::mem::take(&mut *self.roles.lock().unwrap())
     }
 }
 
@@ -304,6 +317,8 @@ pub(super) fn rules() -> Rules {
         cost: Cost::new(7 * 1024, 5, 1).unwrap(),
         threads: Some(1),
         policy: Policy::default(),
+        declared: Roles::new(held.clone()),
+        vocabulary: Vocabulary::new(permissions(&["read:tasks", "write:tasks"]).iter().cloned()),
         roles: Roles::new(held),
         hash_key: Some(HashKey::new(b"the key under which keys are hashed").unwrap()),
         applications: BTreeMap::from([

@@ -344,6 +344,8 @@ impl Audit for Forgets {
 
 impl Endings for Forgets {
     fn gone(&self, _: &Gone) {}
+
+    fn roles_changed(&self, _: &portcullis_access::roles::Roles, _: &portcullis_access::roles::Roles) {}
 }
 
 /// Surroundings in which there is nothing but the secret for API keys.

@@ -174,3 +174,66 @@ async fn a_key_of_the_store_opens_what_it_may_until_it_is_rotated_or_ended() {
     eventually(Duration::from_secs(5), || async { status(next).await == 401 }).await;
     assert!(call(desk.world.gate.folder(), "GET", &format!("/api-keys/{id}"), None).await.is_err());
 }
+
+#[tokio::test]
+async fn a_role_that_administrators_keep_opens_what_it_may_and_no_more() {
+    let mut desk = Desk::start("").await;
+    desk.make("ben", "user").await;
+    let made = desk.types("role add helper --permission read:tasks --format json").await.json();
+    assert_eq!(made["origin"], "store");
+    desk.types("role add user --permission read:tasks").await.fails(1, &["changed there"]);
+    desk.types("role add other --permission read:taks").await.fails(1, &["`read:taks` is not declared"]);
+    let said = desk.types("role list").await.fine();
+    assert!(said.lines().any(|line| line.starts_with("helper") && line.contains("store")), "{said}");
+    desk.types("user roles ben --role helper").await.fine();
+    let mut visitor = desk.world.visitor();
+    let page = visitor.go(SHOP, "/private/page").await;
+    log_in(&mut visitor, &page, "ben", CHOSEN).await;
+    assert_eq!(visitor.go(SHOP, "/api/tasks").await.answer.status, 200);
+    desk.types("role remove helper").await.fails(1, &["accounts that have this role: 1"]);
+    assert_eq!(desk.types("role set helper").await.fine(), "helper: -\n");
+    assert_eq!(visitor.go(SHOP, "/api/tasks").await.answer.status, 403, "with the next request");
+    let told = desk.types("audit search --action role.change --format json").await.fine();
+    assert!(told.contains("\"old\":\"read:tasks\",\"new\":\"\""), "{told}");
+
+    // The same while no node runs, and it is there when one does.
+    assert!(desk.world.gate.stop(DEADLINE).await.success());
+    desk.types("role set helper --permission read:tasks").await.fine();
+    desk.world.gate.start_again().await;
+    let mut visitor = desk.world.visitor();
+    let page = visitor.go(SHOP, "/private/page").await;
+    log_in(&mut visitor, &page, "ben", CHOSEN).await;
+    assert_eq!(visitor.go(SHOP, "/api/tasks").await.answer.status, 200);
+    desk.types("user roles ben").await.fine();
+    desk.types("role remove helper").await.fine();
+    desk.types("role show helper").await.fails(1, &["no such role"]);
+}
+
+#[tokio::test]
+async fn a_permission_that_the_configuration_forgets_gives_nothing_and_is_told() {
+    let desk = Desk::start("").await;
+    let (folder, config) =
+        (desk.world.gate.folder().to_owned(), desk.world.gate.folder().join("portcullis.toml"));
+    let before = std::fs::read_to_string(&config).unwrap();
+    let known = before.replace(
+        "permissions = [\"read:tasks\"]\nroles",
+        "permissions = [\"read:tasks\", \"export:tasks\"]\nroles",
+    );
+    assert_ne!(before, known);
+    desk.world.gate.write_config(&known);
+    call(&folder, "POST", "/config/reload", None).await.unwrap();
+    desk.types("role add helper --permission read:tasks --permission export:tasks").await.fine();
+    desk.world.gate.write_config(&before);
+    call(&folder, "POST", "/config/reload", None).await.unwrap();
+    let said = |line: &portcullis_testkit::Line| {
+        line.text.contains("export:tasks") && line.text.contains("gives nothing")
+    };
+    desk.world.gate.wait_for_line(said, DEADLINE).await;
+    let shown = desk.types("role show helper").await.fine();
+    assert!(shown.contains("does not declare export:tasks"), "{shown}");
+    let doctor = desk.types("doctor").await;
+    assert!(
+        doctor.stdout.lines().any(|line| line.starts_with("bad") && line.contains("export:tasks")),
+        "{doctor:?}"
+    );
+}

@@ -180,17 +180,18 @@ impl ApiKeys for People {
 }
 
 /// Words as a column has them; none has a comma in it.
-fn joined<W: Display>(words: impl IntoIterator<Item = W>) -> String {
+pub(super) fn joined<W: Display>(words: impl IntoIterator<Item = W>) -> String {
     words.into_iter().map(|word| word.to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// Words that a column has.
-fn split<T, E, C: FromIterator<T>>(
+/// Words that a column of a table has.
+pub(super) fn split<T, E, C: FromIterator<T>>(
+    table: &'static str,
     column: &str,
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Result<C, DatabaseError> {
     let words = column.split(',').filter(|word| !word.is_empty());
-    words.map(parse).collect::<Result<_, _>>().map_err(|_| DatabaseError::Unreadable(TABLE))
+    words.map(parse).collect::<Result<_, _>>().map_err(|_| DatabaseError::Unreadable(table))
 }
 
 /// A key as it comes.
@@ -257,8 +258,8 @@ impl KeyRow {
             id: ApiKeyId(bytes(TABLE, &self.id)?),
             name: KeyName::parse(&self.name).map_err(|_| DatabaseError::Unreadable(TABLE))?,
             owner: UserId(bytes(TABLE, &self.owner)?),
-            permissions: split(&self.permissions, Permission::parse)?,
-            applications: split(&self.applications, ApplicationName::parse)?,
+            permissions: split(TABLE, &self.permissions, Permission::parse)?,
+            applications: split(TABLE, &self.applications, ApplicationName::parse)?,
             created: time(TABLE, self.created_at)?,
             expires: self.expires_at.map(|at| time(TABLE, at)).transpose()?,
             used: self.used_at.map(|at| time(TABLE, at)).transpose()?,

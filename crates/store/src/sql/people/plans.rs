@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::turn::BATCH;
-use super::{api_keys, codes, families, keyrings, revocations, sessions, turn, users};
+use super::{api_keys, codes, families, keyrings, revocations, roles, sessions, turn, users};
 use crate::sql::{Database, Settings};
 
 /// Each file with its text and its statements.
@@ -17,6 +17,7 @@ fn files() -> Vec<(&'static str, Vec<&'static str>)> {
         (include_str!("families.rs"), families::statements()),
         (include_str!("keyrings.rs"), keyrings::statements()),
         (include_str!("revocations.rs"), revocations::statements()),
+        (include_str!("roles.rs"), roles::statements()),
         (include_str!("sessions.rs"), sessions::statements()),
         (include_str!("turn.rs"), turn::statements()),
         (include_str!("users.rs"), users::statements()),

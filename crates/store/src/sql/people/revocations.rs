@@ -57,6 +57,7 @@ fn revocation((number, kind, id): (i64, i16, Option<Vec<u8>>)) -> Result<Revocat
         2 => Gone::User(UserId(id()?)),
         3 => Gone::ApiKey(ApiKeyId(id()?)),
         4 => Gone::Keys,
+        5 => Gone::Roles,
         _ => return Err(DatabaseError::Unreadable(TABLE)),
     };
     Ok(Revocation { number: count(TABLE, number)?, gone })

@@ -176,6 +176,7 @@ fn columns(gone: &Gone) -> (i16, Option<&[u8]>) {
         Gone::User(id) => (2, Some(&id.0)),
         Gone::ApiKey(id) => (3, Some(&id.0)),
         Gone::Keys => (4, None),
+        Gone::Roles => (5, None),
     }
 }
 

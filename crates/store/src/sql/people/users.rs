@@ -7,7 +7,7 @@ use portcullis_model::{ApiKeyId, RoleName, SessionId, UserId, UserName};
 
 use super::rows::{AccountRow, account, state};
 use super::turn::{Turn, on};
-use super::{People, asked, bytes, codes, micros, number};
+use super::{People, asked, bytes, codes, micros, number, roles};
 use crate::sql::{DatabaseError, reading};
 
 const CREATE: &str = "INSERT INTO account \
@@ -196,9 +196,10 @@ async fn add_roles(turn: &mut Turn<'_>, user: &User) -> Result<(), DatabaseError
 }
 
 impl Turn<'_> {
-    /// Whether an active account has one of these roles.
-    async fn is_held(&mut self, roles: &[RoleName]) -> Result<bool, DatabaseError> {
-        for role in roles {
+    /// Whether an active account has one of these roles, or one of the store that administers.
+    pub(super) async fn is_held(&mut self, declared: &[RoleName]) -> Result<bool, DatabaseError> {
+        let kept = roles::administering(self).await?;
+        for role in declared.iter().chain(&kept) {
             let holder: Option<(Vec<u8>,)> = on!(self, connection => {
                 sqlx::query_as(HOLDER).bind(role.as_str()).fetch_optional(connection).await?
             });
