@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use portcullis_access::roles::Roles;
@@ -15,9 +16,13 @@ use portcullis_gateway::{Gate, People as KnownPeople, Ports};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::adapter::{Named, Readers, write_whole};
 use crate::ledger::Ledger;
+
+/// For how long last uses are written down before other rules are taken over.
+const FLUSH_MAX: Duration = Duration::from_millis(250);
 
 /// The code for the first administrator, below the state directory, while there is no account.
 pub(crate) const SET_UP_CODE: &str = "setup-code";
@@ -105,8 +110,8 @@ async fn follow(people: Arc<People>, mut in_force: watch::Receiver<Arc<Snapshot>
     while in_force.changed().await.is_ok() {
         let rules = Rules::of(&in_force.borrow_and_update());
         if let Some(rules) = rules {
-            // What is remembered goes with the old rules, and last uses are a part of it.
-            people.flush().await;
+            // What is remembered goes with the old rules, and last uses are a part of it. The new ones wait for no slow store.
+            let _ = timeout(FLUSH_MAX, people.flush()).await;
             people.take_over(rules);
         }
     }
