@@ -27,9 +27,6 @@ const OVERLAP_S: u64 = 86_400;
 /// The longest such time: 30 days.
 const OVERLAP_S_MAX: u64 = 30 * 86_400;
 
-/// Most permissions of a key, and most applications: each is looked at whenever the key is asked for.
-const WORDS_MAX: usize = 128;
-
 /// An API key, without its text, which is nowhere.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApiKey {
@@ -179,11 +176,6 @@ pub(super) async fn add_api_key(
     Body(wanted): Body<NewApiKey>,
 ) -> Result<(StatusCode, Json<MadeApiKey>), Problem> {
     let people = api.people()?;
-    if wanted.permissions.len().max(wanted.applications.len()) > WORDS_MAX {
-        return Err(Problem::malformed(format!(
-            "a key has at most {WORDS_MAX} permissions and applications"
-        )));
-    }
     let malformed = |what: &str, why: &dyn std::fmt::Display| Problem::malformed(format!("`{what}`: {why}"));
     let name = KeyName::parse(&wanted.name).map_err(|why| malformed(&wanted.name, &why))?;
     let permission = |text: &String| Permission::parse(text).map_err(|why| malformed(text, &why));

@@ -75,6 +75,7 @@ impl From<PeopleProblem> for Problem {
             | PeopleProblem::Hash(_)
             | PeopleProblem::KeyForm(_)
             | PeopleProblem::TooMuch(_)
+            | PeopleProblem::TooMany(_)
             | PeopleProblem::UnknownApplication(_)
             | PeopleProblem::Past => StatusCode::UNPROCESSABLE_ENTITY,
         };

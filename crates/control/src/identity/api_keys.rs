@@ -14,6 +14,9 @@ use super::asked::{Caller, NewApiKey, PeopleProblem, unknown};
 use super::events::Event;
 use super::log_in::after;
 
+/// Most permissions of a key, and most applications: each is looked at whenever the key is asked for, and told to upstreams.
+const WORDS_MAX: usize = 128;
+
 impl People {
     /// Makes or imports a key. Its text is nowhere else: who loses it rotates the key.
     pub async fn create_api_key(
@@ -21,6 +24,9 @@ impl People {
         new: NewApiKey,
         caller: &Caller,
     ) -> Result<(StoredApiKey, SecretString), PeopleProblem> {
+        if new.permissions.iter().count().max(new.applications.len()) > WORDS_MAX {
+            return Err(PeopleProblem::TooMany(WORDS_MAX));
+        }
         let owner = self.user(new.owner).await?;
         let held = self.who(&owner).permissions;
         if !held.imply_all(&new.permissions) {

@@ -176,6 +176,9 @@ pub enum PeopleProblem {
     /// A key would be good for more than its owner.
     #[error("the key may do more than its owner: {0}")]
     TooMuch(Permissions),
+    /// A key names more permissions or applications than one may.
+    #[error("a key has at most {0} permissions, and as many applications")]
+    TooMany(usize),
     /// There is no secret to hash API keys under.
     #[error("the configuration names no secret under which api keys are hashed (`api_keys.hash_key_file`)")]
     NoHashKey,

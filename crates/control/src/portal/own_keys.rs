@@ -88,7 +88,10 @@ pub(super) async fn make(visit: &Visit<'_>, people: &People) -> Answered {
         }
         Err(OwnKeyProblem::Wrong) => again(visit, people, user, &sent, WRONG_PASSWORD).await,
         Err(OwnKeyProblem::Other(
-            why @ (PeopleProblem::TooMuch(_) | PeopleProblem::NameTaken | PeopleProblem::NoHashKey),
+            why @ (PeopleProblem::TooMuch(_)
+            | PeopleProblem::TooMany(_)
+            | PeopleProblem::NameTaken
+            | PeopleProblem::NoHashKey),
         )) => again(visit, people, user, &sent, &page::sentence(&why)).await,
         Err(OwnKeyProblem::Other(problem)) => Err(problem.into()),
         Err(why @ OwnKeyProblem::TooMany(_)) => {

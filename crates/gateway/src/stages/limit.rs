@@ -72,7 +72,14 @@ fn subject(limit: &RouteLimit, client: &Client, target: &Target, principal: &Pri
     part(target.application.name.as_str().as_bytes());
     part(limit.name.as_bytes());
     match (limit.by, principal) {
-        (LimitBy::ApiKey, Principal::ApiKey(key)) => part(key.key.as_str().as_bytes()),
+        // People name the keys that they make, so a name alone says which key it is only among those of the configuration.
+        (LimitBy::ApiKey, Principal::ApiKey(key)) => match key.stored {
+            Some(stored) => {
+                part(b"stored");
+                part(&stored.id.0);
+            }
+            None => part(key.key.as_str().as_bytes()),
+        },
         (LimitBy::ApiKey, Principal::User(_) | Principal::Certificate(_) | Principal::Anonymous) => {
             return None;
         }

@@ -54,7 +54,8 @@ pub(crate) fn with_roles(
         let server = server.trim_end_matches('/');
         text += &format!(
             "[application.{name}]\nhosts = [\"{name}.localhost\"]\n[application.{name}.upstream]\n\
-             servers = [\"{server}\"]\n"
+             servers = [\"{server}\"]\n[application.{name}.limits.few]\nby = \"api_key\"\nrequests = 2\n\
+             window = \"1h\"\n"
         );
         let more = if name == "live" { "websocket = { origins = [\"*\"] }\n" } else { "" };
         for (route, path, rest) in [
@@ -65,6 +66,7 @@ pub(crate) fn with_roles(
             ("read", "/read", "permissions = [\"read:tasks\"]"),
             ("write", "/write", "permissions = [\"write:tasks\"]"),
             ("user", "/user", "roles = [\"user\"]"),
+            ("few", "/few", "login_required = true\nlimits = [\"few\"]"),
         ] {
             text += &format!(
                 "[[application.{name}.route]]\nname = \"{route}\"\npath = \"{path}\"\n{rest}\n{more}"

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use portcullis_contract::identity::Place;
 use portcullis_contract::ports::{CredentialKind, NotKnown, Readiness as _};
-use portcullis_model::Shown;
+use portcullis_model::{ApiKeyId, ApiKeyPrincipal, Principal, Shown, StoredKey};
 use portcullis_testkit::{Answer, RawConnection, SeenRequest};
 
-use crate::people::{KEY, Peopled, SECRET, TOKEN, ann, cookie, place};
+use crate::people::{KEY, Peopled, SECRET, TOKEN, ann, cookie, key_of_ann, place};
 
 /// The ways to show a good credential: a field and its value.
 fn good() -> [(&'static str, String); 4] {
@@ -17,6 +17,27 @@ fn good() -> [(&'static str, String); 4] {
         ("authorization", format!("Bearer {KEY}")),
         ("x-api-key", KEY.to_owned()),
     ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_names_a_key_as_another_is_named_uses_up_no_share_of_it() {
+    let gate = Peopled::start().await;
+    let Principal::ApiKey(kept) = (*key_of_ann()).clone() else { panic!("it is a key") };
+    // One of the configuration and two that people have made, all of one name.
+    let others = [
+        ("another-imported-key-of-the-store-01", Some(ApiKeyId([9; 16]))),
+        ("a-key-of-the-configuration-0123456789", None),
+    ];
+    for (text, id) in others {
+        let stored = id.and_then(|id| kept.stored.map(|stored| StoredKey { id, ..stored }));
+        let other = Principal::ApiKey(ApiKeyPrincipal { stored, ..kept.clone() });
+        gate.known.is(&place("shop"), CredentialKind::ApiKey, text, Ok(other.into()));
+    }
+    let ask = async |key: &str| gate.get("/few").header("x-api-key", key).send().await.status.as_u16();
+    assert_eq!([ask(KEY).await, ask(KEY).await, ask(KEY).await], [200, 200, 429]);
+    for (text, _) in others {
+        assert_eq!([ask(text).await, ask(text).await, ask(text).await], [200, 200, 429], "{text}");
+    }
 }
 
 /// Nothing that a client showed to us is left, and nobody is named.

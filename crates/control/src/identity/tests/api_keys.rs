@@ -72,6 +72,22 @@ async fn a_key_is_good_where_it_is_meant_for_as_far_as_its_owner_reaches() {
 }
 
 #[tokio::test]
+async fn a_key_has_so_many_permissions_and_no_more() {
+    let world = World::new().await;
+    let many = |count: usize| {
+        (0..count).map(|at| portcullis_model::Permission::parse(&format!("read:t{at}")).unwrap())
+    };
+    let new = bens(&world, &[]).await;
+    let anns = NewApiKey { owner: world.user("ann").await.id, ..new };
+    let make = async |count| {
+        let new = NewApiKey { permissions: many(count).collect(), ..anns.clone() };
+        world.people.create_api_key(new, &local()).await.map(drop)
+    };
+    assert_eq!(make(129).await, Err(PeopleProblem::TooMany(128)));
+    assert_eq!(make(128).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_key_that_may_do_less_than_a_role_has_not_the_role() {
     let world = World::new().await;
     world.make("eve", &["admin", "readonly", "user"]).await;
