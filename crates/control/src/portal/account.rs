@@ -66,7 +66,10 @@ impl Sent for EndSession {
 impl Done {
     fn words(self) -> &'static str {
         match self {
-            Self::Password => "Your password is changed, and all your other sessions have ended.",
+            // Whoever knew the old one may have made keys by it.
+            Self::Password => {
+                "Your password is changed, and all your other sessions have ended. API keys go on: end those that you do not know."
+            }
             Self::Ended => "It has ended, here and in all applications.",
             Self::KeyEnded => "The key has ended.",
         }

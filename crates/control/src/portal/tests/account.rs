@@ -62,6 +62,8 @@ async fn a_password_changes_by_the_one_before_and_ends_all_other_sessions() {
     assert_eq!(change(&mut one, PASSWORD, NEW, NEW).await.0, StatusCode::SEE_OTHER);
     assert_eq!(world.sessions_of(1).await, 1);
     assert_eq!(one.get(ACCOUNT).await.status(), StatusCode::OK);
+    let page = text(&one.get(&format!("{ACCOUNT}?done=password")).await);
+    assert!(page.contains("API keys go on: end those that you do not know."), "{page}");
     assert_eq!(location(&two.get(ACCOUNT).await), "/.portcullis/login");
     assert_eq!(world.browser().log_in("ann", PASSWORD).await.status(), StatusCode::FORBIDDEN);
     assert_eq!(world.browser().log_in("ann", NEW).await.status(), StatusCode::SEE_OTHER);
