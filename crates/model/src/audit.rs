@@ -32,7 +32,8 @@ pub struct Entry<P> {
     /// The version, [`ENTRY_VERSION`]; no other is read.
     #[serde(deserialize_with = "version")]
     pub v: u32,
-    /// This entry's own id, of the form of a request's.
+    /// This entry's own id, of the form of a request's. What an administrator or a person changes is told of twice, before and
+    /// after, under the same id.
     pub id: RequestId,
     /// When it happened, UTC (RFC 3339). For a request: when its head had been read.
     pub time: Timestamp,
@@ -129,6 +130,16 @@ impl<P> Entry<P> {
             cut: self.cut,
             personal,
             about,
+        }
+    }
+}
+
+impl<P> Entry<P> {
+    /// By what an intent and the entry that tells how it ended know each other, and whether this is the intent.
+    pub fn ties(&self) -> (RequestId, bool) {
+        match &self.request {
+            Some(request) => (request.id, request.told == Told::Intent),
+            None => (self.id, self.outcome == Outcome::Intended),
         }
     }
 }

@@ -20,7 +20,7 @@ use portcullis_contract::ports::{
 use portcullis_contract::{Snapshot, compile};
 use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{Monotonic, Prefix};
-use portcullis_testkit::MemoryPeople;
+use portcullis_testkit::{MemoryPeople, outcomes};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -96,8 +96,9 @@ impl Entropy for Node {
 }
 
 impl Audit for Node {
-    fn note(&self, _: Box<Entry<Personal>>) -> Result<(), EventLost> {
-        Err(EventLost)
+    fn note(&self, entry: Box<Entry<Personal>>) -> Result<(), EventLost> {
+        self.entries.lock().unwrap().push(*entry);
+        Ok(())
     }
     fn keep(&self, entry: Box<Entry<Personal>>, _: Urgency) -> Keeping<'_> {
         Box::pin(async move {
@@ -250,7 +251,7 @@ impl World {
     }
 
     fn entries(&self) -> Vec<Entry<Personal>> {
-        std::mem::take(&mut *self.node.entries.lock().unwrap())
+        outcomes(std::mem::take(&mut *self.node.entries.lock().unwrap()))
     }
 }
 

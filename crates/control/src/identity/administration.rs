@@ -1,13 +1,13 @@
 //! Accounts, as administrators make, change and delete them.
 
 use portcullis_access::password::StoredPassword;
-use portcullis_contract::identity::{Changed, Ending, User, UserState};
+use portcullis_contract::identity::{Changed, Ending, StoreProblem, User, UserState};
 use portcullis_model::audit::{Severity, action};
 use portcullis_model::{Prefix, RoleName, UserId, UserName};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
-use super::asked::{Caller, Meant, NewPassword, NewUser, PeopleProblem, unknown};
+use super::asked::{Caller, Meant, NewPassword, NewUser, PeopleProblem};
 use super::events::Event;
 
 impl People {
@@ -62,13 +62,11 @@ impl People {
             created: now,
             version: 0,
         };
-        match self.store.users.create(&user).await.map_err(unknown)? {
-            Changed::Yes => {}
-            Changed::NameTaken => return Err(PeopleProblem::NameTaken),
-            Changed::Stale | Changed::LastHolder => return Err(PeopleProblem::Stale),
-        }
         let event = Event::change(action::USER_CREATE).about(&user.name).details(said);
-        self.recorder.keep(event.was_and_is("user.roles", None, Some(listed(&user.roles))), caller).await?;
+        let event = event.was_and_is("user.roles", None, Some(listed(&user.roles)));
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(changed(self.store.users.create(&user).await))?;
+        intended.done().await?;
         Ok(user)
     }
 
@@ -139,15 +137,17 @@ impl People {
     pub async fn delete_user(&self, who: impl Into<Meant>, caller: &Caller) -> Result<(), PeopleProblem> {
         let user = self.meant(who.into()).await?;
         let id = user.id;
-        self.recorder.check_room()?;
-        match self.store.users.delete(id, &self.administering()).await.map_err(unknown)? {
-            Changed::Yes => {}
-            Changed::LastHolder => return Err(PeopleProblem::LastAdministrator),
-            Changed::Stale | Changed::NameTaken => return Err(PeopleProblem::NotFound),
-        }
-        self.user_changed(id, Ending::All);
         let event = Event::change(action::USER_DELETE).severity(Severity::High).about(&user.name);
-        self.recorder.keep(event.was_and_is("user.roles", Some(listed(&user.roles)), None), caller).await
+        let event = event.was_and_is("user.roles", Some(listed(&user.roles)), None);
+        let intended = self.recorder.intend(event, caller).await?;
+        let deleted = self.store.users.delete(id, &self.administering()).await;
+        let intended = intended.unless(deleted.map(|deleted| match deleted {
+            Changed::Yes => None,
+            Changed::LastHolder => Some(PeopleProblem::LastAdministrator),
+            Changed::Stale | Changed::NameTaken => Some(PeopleProblem::NotFound),
+        }))?;
+        self.user_changed(id, Ending::All);
+        intended.done().await
     }
 
     /// Lets an account try passwords again at once, whatever was tried before; whether it had to wait or was counted.
@@ -173,16 +173,11 @@ impl People {
         event: Event,
         caller: &Caller,
     ) -> Result<User, PeopleProblem> {
-        self.recorder.check_room()?;
-        match self.store.users.change(&user, ending, held).await.map_err(unknown)? {
-            Changed::Yes => {}
-            Changed::Stale => return Err(PeopleProblem::Stale),
-            Changed::NameTaken => return Err(PeopleProblem::NameTaken),
-            Changed::LastHolder => return Err(PeopleProblem::LastAdministrator),
-        }
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(changed(self.store.users.change(&user, ending, held).await))?;
         self.user_changed(user.id, ending);
         user.version += 1;
-        self.recorder.keep(event, caller).await?;
+        intended.done().await?;
         Ok(user)
     }
 
@@ -202,6 +197,16 @@ impl People {
     fn administering(&self) -> Vec<RoleName> {
         self.rules.load().declared.administrators().cloned().collect()
     }
+}
+
+/// Why the store did not make a change, if it did not.
+fn changed(how: Result<Changed, StoreProblem>) -> Result<Option<PeopleProblem>, StoreProblem> {
+    how.map(|changed| match changed {
+        Changed::Yes => None,
+        Changed::Stale => Some(PeopleProblem::Stale),
+        Changed::NameTaken => Some(PeopleProblem::NameTaken),
+        Changed::LastHolder => Some(PeopleProblem::LastAdministrator),
+    })
 }
 
 fn listed(roles: &[RoleName]) -> String {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_access::apikey::{self, HashKey};
-use portcullis_contract::identity::{Changed, Gone, StoredApiKey, User};
+use portcullis_contract::identity::{Changed, Gone, StoreProblem, StoredApiKey, User};
 use portcullis_model::audit::{Severity, action};
 use portcullis_model::{ApiKeyId, KeyName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::People;
-use super::asked::{Caller, NewApiKey, PeopleProblem, unknown};
+use super::asked::{Caller, NewApiKey, PeopleProblem};
 use super::events::Event;
 use super::log_in::after;
 
@@ -50,7 +50,6 @@ impl People {
         if self.store.api_keys.by_hash(&hash).await?.is_some() {
             return Err(PeopleProblem::KeyTaken);
         }
-        self.recorder.check_room()?;
         let key = StoredApiKey {
             id: ApiKeyId(*self.random::<16>()),
             name: new.name,
@@ -63,17 +62,13 @@ impl People {
             hash,
             before: None,
         };
-        match self.store.api_keys.create(&key).await.map_err(unknown)? {
-            Changed::Yes => {}
-            Changed::NameTaken => return Err(PeopleProblem::NameTaken),
-            // The owner is gone meanwhile.
-            Changed::Stale | Changed::LastHolder => return Err(PeopleProblem::NotFound),
-        }
         let ends = key.expires.map_or("it never ends".to_owned(), |expires| format!("until {expires}"));
         let event = Event::change(action::API_KEY_CREATE).about(&owner.name);
         let event = event.details(format!("key {}, {said}, {ends}", key.id));
         let event = event.was_and_is("apikey.permissions", None, Some(key.permissions.to_string()));
-        self.recorder.keep(event, caller).await?;
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(changed(self.store.api_keys.create(&key).await))?;
+        intended.done().await?;
         Ok((key, text))
     }
 
@@ -85,32 +80,29 @@ impl People {
         caller: &Caller,
     ) -> Result<SecretString, PeopleProblem> {
         let (key, owner) = self.key_and_owner(id).await?;
-        self.recorder.check_room()?;
         let text = apikey::generate(&self.random());
         let until = after(self.clock.wall(), overlap);
         let hash = self.hash_key()?.hash(text.expose_secret());
-        match self.store.api_keys.rotate(id, &hash, until).await.map_err(unknown)? {
-            Changed::Yes => {}
-            Changed::Stale | Changed::NameTaken | Changed::LastHolder => return Err(PeopleProblem::NotFound),
-        }
-        self.gone(&[Gone::ApiKey(id)]);
         let event = key_event(action::API_KEY_ROTATE, &key, owner.as_ref());
         let event = event.details(format!("key {id}; the text before is good until {until}"));
-        self.recorder.keep(event, caller).await?;
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(changed(self.store.api_keys.rotate(id, &hash, until).await))?;
+        self.gone(&[Gone::ApiKey(id)]);
+        intended.done().await?;
         Ok(text)
     }
 
     /// Ends a key.
     pub async fn delete_api_key(&self, id: ApiKeyId, caller: &Caller) -> Result<(), PeopleProblem> {
         let (key, owner) = self.key_and_owner(id).await?;
-        self.recorder.check_room()?;
-        if !self.store.api_keys.delete(id).await.map_err(unknown)? {
-            return Err(PeopleProblem::NotFound);
-        }
-        self.gone(&[Gone::ApiKey(id)]);
         let event = key_event(action::API_KEY_DELETE, &key, owner.as_ref()).severity(Severity::Medium);
         let event = event.was_and_is("apikey.permissions", Some(key.permissions.to_string()), None);
-        self.recorder.keep(event.details(format!("key {id}")), caller).await
+        let intended = self.recorder.intend(event.details(format!("key {id}")), caller).await?;
+        let deleted = self.store.api_keys.delete(id).await;
+        let intended =
+            intended.unless(deleted.map(|was_there| (!was_there).then_some(PeopleProblem::NotFound)))?;
+        self.gone(&[Gone::ApiKey(id)]);
+        intended.done().await
     }
 
     /// An owner's keys, or all, in the order of their ids, at most `count` of those after `after`.
@@ -148,6 +140,15 @@ impl People {
     fn hash_key(&self) -> Result<HashKey, PeopleProblem> {
         self.rules.load().hash_key.clone().ok_or(PeopleProblem::NoHashKey)
     }
+}
+
+/// Why the store did not make a change, if it did not: nobody else has the name, and the key or its owner is there.
+fn changed(how: Result<Changed, StoreProblem>) -> Result<Option<PeopleProblem>, StoreProblem> {
+    how.map(|changed| match changed {
+        Changed::Yes => None,
+        Changed::NameTaken => Some(PeopleProblem::NameTaken),
+        Changed::Stale | Changed::LastHolder => Some(PeopleProblem::NotFound),
+    })
 }
 
 fn key_event(action: &'static str, key: &StoredApiKey, owner: Option<&User>) -> Event {

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use portcullis_contract::admin::shown_certificate;
+use portcullis_contract::identity::StoreProblem;
 use portcullis_contract::ports::{Audit, Clock, Entropy, Urgency};
 use portcullis_model::audit::{Change, Entry, Kind, Outcome, Personal, Severity, action};
 use portcullis_model::{RequestId, UserName};
 
-use super::asked::{By, Caller, PeopleProblem};
+use super::asked::{By, Caller, PeopleProblem, unknown};
 
 /// Writes entries.
 pub(super) struct Recorder {
@@ -20,6 +21,7 @@ pub(super) struct Recorder {
 }
 
 /// What happened, before it is written.
+#[derive(Clone)]
 pub(super) struct Event {
     kind: Kind,
     action: &'static str,
@@ -121,6 +123,36 @@ impl Recorder {
         }
     }
 
+    /// Writes down what is about to be done, and returns once that is durable: whatever happens then, nothing is done of
+    /// which the ledger knows nothing.
+    pub(super) async fn intend(&self, event: Event, caller: &Caller) -> Result<Intended<'_>, PeopleProblem> {
+        self.check_room()?;
+        let (intent, mut intended) = self.intended(event, caller);
+        if let Err(why) = self.audit.keep(intent, Urgency::Ordinary).await {
+            tracing::error!(%why, "the ledger did not take what was to be done, so it is not done");
+            intended.entry = None;
+            return Err(PeopleProblem::Unavailable);
+        }
+        Ok(intended)
+    }
+
+    /// The same of what is done although the ledger may take nothing.
+    pub(super) async fn intend_anyway(&self, event: Event, caller: &Caller) -> Intended<'_> {
+        let (intent, intended) = self.intended(event, caller);
+        if self.audit.has_room()
+            && let Err(why) = self.audit.keep(intent, Urgency::Ordinary).await
+        {
+            tracing::error!(%why, "the ledger did not take what is done all the same");
+        }
+        intended
+    }
+
+    fn intended(&self, event: Event, caller: &Caller) -> (Box<Entry<Personal>>, Intended<'_>) {
+        let entry = self.entry(event, Some(caller));
+        let intent = Entry { outcome: Outcome::Intended, severity: Severity::Info, ..entry.clone() };
+        (Box::new(intent), Intended { recorder: self, entry: Some(Box::new(entry)) })
+    }
+
     fn entry(&self, event: Event, caller: Option<&Caller>) -> Entry<Personal> {
         let now = self.clock.wall();
         let mut random = [0; 16];
@@ -152,5 +184,75 @@ impl Recorder {
         entry.personal.principal = acts;
         entry.about = about.map(|name| Box::new(Personal { principal: Some(name), ..Personal::default() }));
         entry
+    }
+}
+
+/// Something that the ledger was told is about to be done. Its outcome has the same id. Dropped without one, for an error or
+/// because whoever asked has left, it says that nobody knows it; after a crash the ledger does.
+#[must_use = "it is done, or it is not"]
+pub(super) struct Intended<'a> {
+    recorder: &'a Recorder,
+    entry: Option<Box<Entry<Personal>>>,
+}
+
+impl Intended<'_> {
+    /// Goes on, unless there is a reason why it was not done. When the store does not know either, nobody does.
+    pub(super) fn unless(
+        self,
+        why_not: Result<Option<PeopleProblem>, StoreProblem>,
+    ) -> Result<Self, PeopleProblem> {
+        match why_not {
+            Ok(None) => Ok(self),
+            Ok(Some(why)) => {
+                self.not_done();
+                Err(why)
+            }
+            Err(problem) => Err(unknown(problem)),
+        }
+    }
+
+    /// It was done; returns once that is durable.
+    pub(super) async fn done(self) -> Result<(), PeopleProblem> {
+        self.done_with(None).await
+    }
+
+    /// The same, with words that tell of nobody.
+    pub(super) async fn done_with(mut self, words: Option<String>) -> Result<(), PeopleProblem> {
+        let Some(mut entry) = self.entry.take() else { return Ok(()) };
+        entry.time = self.recorder.clock.wall();
+        if let Some(words) = words {
+            let details = entry.details.map_or(words.clone(), |details| format!("{words}; {details}"));
+            entry.details = Some(details.into());
+        }
+        let action = entry.action.clone();
+        self.recorder.audit.keep(entry, Urgency::Ordinary).await.map_err(|why| {
+            tracing::error!(%action, %why, "it was done, but the ledger did not take it");
+            PeopleProblem::NotRecorded
+        })
+    }
+
+    /// It was not done.
+    pub(super) fn not_done(mut self) {
+        self.note(Outcome::Failure);
+    }
+
+    /// It was not done, because whoever asked may not.
+    pub(super) fn refused(mut self) {
+        self.note(Outcome::Refused);
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        let Some(entry) = self.entry.take() else { return };
+        let entry = Entry { outcome, time: self.recorder.clock.wall(), ..*entry };
+        let action = entry.action.clone();
+        if self.recorder.audit.note(Box::new(entry)).is_err() {
+            tracing::error!(%action, ?outcome, "the ledger has no room for what became of it");
+        }
+    }
+}
+
+impl Drop for Intended<'_> {
+    fn drop(&mut self) {
+        self.note(Outcome::Unknown);
     }
 }

@@ -177,17 +177,16 @@ impl People {
         let mut user = self.show_password(who, old, action::PASSWORD_CHANGE, caller).await?;
         user.password = Some(self.hash_chosen(new, &who.name, caller).await?);
         user.password_set = Some(self.clock.wall());
-        match self.store.users.change(&user, Ending::AllBut(who.session), &[]).await? {
-            Changed::Yes => {}
-            // Somebody else has changed the account meanwhile, perhaps its password.
-            Changed::Stale | Changed::NameTaken | Changed::LastHolder => {
-                return Err(PasswordProblem::Unavailable);
-            }
-        }
-        self.user_changed(who.id, Ending::AllBut(who.session));
         let event = Event::change(action::PASSWORD_CHANGE).about(&who.name).session(who.session);
         let event = event.details("by its owner; all other sessions ended");
-        self.recorder.keep(event, caller).await.map_err(|_| PasswordProblem::Unavailable)
+        let unavailable = |_| PasswordProblem::Unavailable;
+        let intended = self.recorder.intend(event, caller).await.map_err(unavailable)?;
+        // Somebody else may have changed the account meanwhile, perhaps its password.
+        let changed = self.store.users.change(&user, Ending::AllBut(who.session), &[]).await;
+        let changed = changed.map(|changed| (changed != Changed::Yes).then_some(PeopleProblem::Stale));
+        let intended = intended.unless(changed).map_err(unavailable)?;
+        self.user_changed(who.id, Ending::AllBut(who.session));
+        intended.done().await.map_err(unavailable)
     }
 
     /// The account of somebody who is logged in and shows their password once more, for an `action` that a session alone is

@@ -29,10 +29,12 @@ impl People {
 
     /// Ends a user's own session.
     pub async fn log_out(&self, who: &UserPrincipal, caller: &Caller) -> Result<(), PeopleProblem> {
-        // Not held up by a full ledger: who logs out is to be out.
-        self.end_these(&[who.session]).await.map_err(unknown)?;
         let event = Event::change(action::LOG_OUT).severity(Severity::Info);
-        self.recorder.keep(event.session(who.session).about(&who.name), caller).await
+        // Not held up by a full ledger: who logs out is to be out.
+        let event = event.session(who.session).about(&who.name);
+        let intended = self.recorder.intend_anyway(event, caller).await;
+        self.end_these(&[who.session]).await.map_err(unknown)?;
+        intended.done().await
     }
 
     /// Ends sessions of a user; how many there were.
@@ -43,14 +45,17 @@ impl People {
         caller: &Caller,
     ) -> Result<usize, PeopleProblem> {
         let user = self.store.users.by_id(whose).await?.ok_or(PeopleProblem::NotFound)?;
-        let ended = match which {
-            Which::One(id) => {
-                let found = self.store.sessions.by_id(id).await?;
-                match found.filter(|found| found.session.user == whose) {
-                    Some(_) => self.end_these(&[id]).await.map_err(unknown)?,
-                    None => Vec::new(),
-                }
+        let mut event = Event::change(action::SESSION_END).about(&user.name);
+        if let Which::One(id) = which {
+            let found = self.store.sessions.by_id(id).await?;
+            if found.is_none_or(|found| found.session.user != whose) {
+                return Ok(0);
             }
+            event = event.session(id);
+        }
+        let intended = self.recorder.intend(event, caller).await?;
+        let ended = match which {
+            Which::One(id) => self.end_these(&[id]).await.map_err(unknown)?,
             Which::All | Which::AllBut(_) => {
                 let but = if let Which::AllBut(one) = which { Some(one) } else { None };
                 let ended = self.store.sessions.end_of_user(whose, but).await.map_err(unknown)?;
@@ -59,13 +64,10 @@ impl People {
                 ended
             }
         };
-        if !ended.is_empty() {
-            let mut event = Event::change(action::SESSION_END).about(&user.name);
-            event = match (which, ended.as_slice()) {
-                (Which::One(_), [one]) => event.session(one),
-                (_, ended) => event.details(format!("{} sessions", ended.len())),
-            };
-            self.recorder.keep(event, caller).await?;
+        match (which, ended.len()) {
+            (_, 0) => intended.not_done(),
+            (Which::One(_), _) => intended.done().await?,
+            (_, count) => intended.done_with(Some(format!("{count} sessions"))).await?,
         }
         Ok(ended.len())
     }

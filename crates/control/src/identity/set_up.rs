@@ -76,14 +76,16 @@ impl People {
         };
         user.password = hashed;
         user.password_set = Some(now);
+        let event = Event::change(action::PASSWORD_CHANGE).severity(Severity::Medium).about(&user.name);
+        let event = event.details("by a code; all sessions ended");
+        let intended = self.recorder.intend(event, caller).await.map_err(|_| SetUpProblem::Unavailable)?;
         // Whoever changed the account in this instant wins, and the code is used: an administrator makes another one.
         if self.store.users.change(&user, Ending::All, &[]).await? != Changed::Yes {
+            intended.not_done();
             return Err(SetUpProblem::Code);
         }
         self.user_changed(user.id, Ending::All);
-        let event = Event::change(action::PASSWORD_CHANGE).severity(Severity::Medium).about(&user.name);
-        let event = event.details("by a code; all sessions ended");
-        self.recorder.keep(event, caller).await.map_err(|_| SetUpProblem::Unavailable)
+        intended.done().await.map_err(|_| SetUpProblem::Unavailable)
     }
 
     /// Makes the first administrator, or sets the password of somebody who was handed a code. A code is used up by it; a
@@ -108,8 +110,8 @@ impl People {
         }
         let role = self.rules.load().declared.administrators().next().cloned().ok_or(SetUpProblem::NoRole)?;
         self.recorder.check_room().map_err(|_| SetUpProblem::Unavailable)?;
-        let hashed = self.hash_chosen(password, &name, caller).await?;
         let now = self.clock.wall();
+        let hashed = self.hash_chosen(password, &name, caller).await?;
         let user = User {
             id: UserId(*self.random::<16>()),
             name,
@@ -121,14 +123,14 @@ impl People {
             created: now,
             version: 0,
         };
-        if self.store.users.create_first(&user, &hash, now).await? != First::Made {
-            let event = Event::security(action::SET_UP, Severity::High).outcome(Outcome::Refused);
-            self.recorder.note(event, Some(caller));
-            return Err(SetUpProblem::Code);
-        }
         let event = Event::change(action::SET_UP).severity(Severity::High).about(&user.name);
         let event = event.was_and_is("user.roles", None, Some(role.to_string()));
-        self.recorder.keep(event, caller).await.map_err(|_| SetUpProblem::Unavailable)
+        let intended = self.recorder.intend(event, caller).await.map_err(|_| SetUpProblem::Unavailable)?;
+        if self.store.users.create_first(&user, &hash, now).await? != First::Made {
+            intended.refused();
+            return Err(SetUpProblem::Code);
+        }
+        intended.done().await.map_err(|_| SetUpProblem::Unavailable)
     }
 }
 

@@ -61,7 +61,7 @@ impl People {
                 // Somebody else was first: look again what the token is worth now.
                 Ok(_) => {}
                 Err(refusal @ (RefreshRefusal::Reused | RefreshRefusal::OtherClient)) => {
-                    self.end_stolen(&family, &found, refusal, caller).await?;
+                    self.end_stolen(&found, refusal, caller).await?;
                     return Err(LogInProblem::Invalid);
                 }
                 Err(_) => return Err(LogInProblem::Invalid),
@@ -83,27 +83,27 @@ impl People {
         if let Err(RefreshRefusal::OtherFamily | RefreshRefusal::Form) = next {
             return Ok(());
         }
-        self.recorder.check_room()?;
-        self.end_these(&[id]).await.map_err(asked::unknown)?;
         let event =
             Event::change(action::LOG_OUT).severity(Severity::Info).session(id).about(&found.user.name);
-        self.recorder.keep(event.details("by its refresh token"), caller).await
+        let intended = self.recorder.intend(event.details("by its refresh token"), caller).await?;
+        self.end_these(&[id]).await.map_err(asked::unknown)?;
+        intended.done().await
     }
 
     /// Ends the session of a token of which somebody has a copy.
     async fn end_stolen(
         &self,
-        family: &Family,
         found: &Found,
         refusal: RefreshRefusal,
         caller: &Caller,
     ) -> Result<(), LogInProblem> {
-        // Of two nodes that see it one is first; the session ends with either.
-        self.store.families.step(family).await?;
-        self.end_these(&[found.session.id]).await.map_err(|_| LogInProblem::Unavailable)?;
         let event = Event::security(action::REFRESH_REUSE, Severity::High).outcome(Outcome::Refused);
         let event = event.details(refusal.to_string()).session(found.session.id).about(&found.user.name);
-        self.recorder.note(event, Some(caller));
+        let intended = self.recorder.intend_anyway(event, caller).await;
+        // Its refresh tokens go with it, at once: revoked before it and without it, they would tell of no theft any more.
+        self.end_these(&[found.session.id]).await.map_err(|_| LogInProblem::Unavailable)?;
+        // The thief is answered the same whether or not the ledger took it, and it has said so in the log.
+        let _ = intended.done().await;
         Ok(())
     }
 

@@ -4,5 +4,4 @@ mod crash;
 mod sessions;
 mod stages;
 mod tokens;
-pub(crate) mod visitor;
 pub(crate) mod world;

@@ -16,6 +16,7 @@ mod certificates;
 mod chaos;
 mod connections;
 mod http2;
+mod identity;
 mod ledger;
 mod load;
 mod reloads;

@@ -120,26 +120,32 @@ impl Stamp {
         entry
     }
 
-    /// A request that was on its way, and whose outcome nobody knows. `personal` is that of its intent, if it can be read.
+    /// A request or a change that was on its way, and whose outcome nobody knows. `open` gives what can be read of what tells
+    /// of people.
     pub(super) fn outcome_unknown<P>(
         self,
         intent: Entry<P>,
         index: u64,
-        personal: Personal,
+        open: impl Fn(&P) -> Option<Personal>,
     ) -> Entry<Personal> {
-        let mut entry = Entry::new(
-            self.id,
-            self.now,
-            intent.kind,
-            action::OUTCOME_UNKNOWN,
-            Severity::High,
-            Outcome::Unknown,
-        );
-        (entry.application, entry.route) = (intent.application, intent.route);
-        let told = Told::Recovered;
-        entry.request = intent.request.map(|request| RequestFacts { told, status: None, ..request });
-        entry.details = Some(format!("its intent is entry {index}").into());
-        entry.personal = personal;
+        let unknown = Outcome::Unknown;
+        let mut entry =
+            Entry::new(self.id, self.now, intent.kind, action::OUTCOME_UNKNOWN, Severity::High, unknown);
+        let said = format!("its intent is entry {index}");
+        entry.personal = open(&intent.personal).unwrap_or_default();
+        match intent.request {
+            Some(request) => {
+                (entry.application, entry.route) = (intent.application, intent.route);
+                entry.request = Some(RequestFacts { told: Told::Recovered, status: None, ..request });
+                entry.details = Some(said.into());
+            }
+            None => {
+                (entry.id, entry.action, entry.change) = (intent.id, intent.action, intent.change);
+                let details = intent.details.map_or(said.clone(), |details| format!("{details}; {said}"));
+                entry.details = Some(details.into());
+                entry.about = intent.about.and_then(|about| open(&about)).map(Box::new);
+            }
+        }
         entry
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 
 use portcullis_model::RequestId;
-use portcullis_model::audit::{Entry, Mark, SealedPersonal, Told, action};
+use portcullis_model::audit::{Entry, Mark, Outcome, SealedPersonal, Told, action};
 use serde::Deserialize;
 
 use crate::journal::Journal;
@@ -145,7 +145,9 @@ struct Looked {
 /// Of an entry, what recovery needs to know.
 #[derive(Deserialize)]
 struct Glance {
+    id: RequestId,
     action: String,
+    outcome: Outcome,
     #[serde(default)]
     mark: Option<Mark>,
     #[serde(default)]
@@ -171,7 +173,8 @@ impl Looked {
             match glance.request {
                 Some(GlanceRequest { id, told: Told::Intent }) => drop(looked.open.insert(id, index)),
                 Some(GlanceRequest { id, .. }) => drop(looked.open.remove(&id)),
-                None => {}
+                None if glance.outcome == Outcome::Intended => drop(looked.open.insert(glance.id, index)),
+                None => drop(looked.open.remove(&glance.id)),
             }
         }
         Ok(looked)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis_contract::ports::{EventLost, NotKept, Urgency};
-use portcullis_model::audit::{Entry, Personal};
+use portcullis_model::audit::{Entry, Kind, Personal};
 use portcullis_model::{Monotonic, RequestId};
 use tokio::sync::oneshot;
 
@@ -21,7 +21,7 @@ use crate::journal::Receipt;
 const GATHERING: Duration = Duration::from_millis(5);
 /// As good as for ever: a longer time is more than some clocks can add.
 const FOR_EVER: Duration = Duration::from_secs(1 << 30);
-/// Requests of lost entries that are remembered, so that their intents get an outcome.
+/// Requests and changes of lost entries that are remembered, so that their intents get an outcome.
 const LOST_REQUESTS_MAX: usize = 16 << 10;
 /// Of the room for notes, one part in so many is left to requests that have begun when the rest is full.
 const KEPT_FOR_BEGUN: usize = 4;
@@ -66,7 +66,8 @@ pub(super) struct Gone {
 
 impl Gone {
     pub(super) fn of(entry: &Entry<Personal>) -> Self {
-        Self { at: entry.time, request: entry.request.as_ref().map(|request| request.id) }
+        let may_have_intent = entry.request.is_some() || entry.kind == Kind::UserAction;
+        Self { at: entry.time, request: may_have_intent.then(|| entry.ties().0) }
     }
 }
 

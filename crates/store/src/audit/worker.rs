@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_access::aggregate::{Aggregation, Bounds, Taken};
 use portcullis_contract::ports::{Clock, Entropy, NotKept, Urgency};
-use portcullis_model::audit::{ENTRY_BYTES_MAX, Entry, Part as _, Personal, Told};
+use portcullis_model::audit::{ENTRY_BYTES_MAX, Entry, Part as _, Personal};
 use portcullis_model::{Monotonic, RequestId};
 use portcullis_protect::DataKey;
 use tokio::sync::oneshot;
@@ -20,7 +20,7 @@ use super::entries::{Reason, Stamp};
 use super::intents::{self, Intents};
 use super::keys::{KeyProblem, KeyRing, day_of};
 use super::queue::{Gone, Handed, Kept, Pause, Queue};
-use super::reading::{Opened, open_entry};
+use super::reading::open_entry;
 use super::sealing::{SealError, SealWith, seal};
 use super::{MARK_EVERY, REFUSAL_BYTES_MAX, Settings};
 use crate::journal::{Class, Journal, Receipt, Refused, Repaired};
@@ -62,7 +62,7 @@ pub struct Worker {
     is_over: bool,
 }
 
-/// What an entry means for the intent of its request.
+/// What an entry means for the intent of its request or change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     None,
@@ -462,12 +462,8 @@ impl Worker {
 
     /// Whether an entry is written, and how long it may be.
     fn weigh(&mut self, entry: &Entry<Personal>) -> Option<usize> {
-        let has_intent = entry
-            .request
-            .as_ref()
-            .is_some_and(|request| request.told == Told::Intent || self.intents.is_open(request.id));
         let (prefix, reason) = match Reason::of(entry) {
-            Some(counted) if !has_intent => counted,
+            Some(counted) if self.role(entry) == Role::None => counted,
             _ => return Some(ENTRY_BYTES_MAX),
         };
         match self.aggregation.take(prefix, &reason, entry.time, self.clock.monotonic()) {
@@ -480,10 +476,10 @@ impl Worker {
     }
 
     fn role(&self, entry: &Entry<Personal>) -> Role {
-        match &entry.request {
-            Some(request) if request.told == Told::Intent => Role::Intent(request.id),
-            Some(request) if self.intents.is_open(request.id) => Role::Outcome(request.id),
-            _ => Role::None,
+        match entry.ties() {
+            (id, true) => Role::Intent(id),
+            (id, false) if self.intents.is_open(id) => Role::Outcome(id),
+            (_, false) => Role::None,
         }
     }
 
@@ -540,11 +536,7 @@ impl Worker {
                 self.intents.owe_again(request);
                 break;
             };
-            let personal = match &intent.personal {
-                Opened::Personal(personal) => personal.as_ref().clone(),
-                Opened::Nothing | Opened::Erased(_) | Opened::Unreadable(_) => Personal::default(),
-            };
-            let entry = self.stamp().outcome_unknown(intent, index, personal);
+            let entry = self.stamp().outcome_unknown(intent, index, |part| part.personal().cloned());
             self.unsealed.push_back((entry, Role::Outcome(request)));
         }
     }

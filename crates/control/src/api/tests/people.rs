@@ -147,7 +147,10 @@ async fn what_is_no_user_or_no_role_is_refused() {
         world.refused("POST", "/users", Some(new), status, said).await;
     }
     world.refused("PUT", "/users/nobody/roles", Some(json!({ "roles": [] })), 404, "there is none").await;
-    assert!(world.entries().is_empty());
+    // That a name is taken shows when it is tried.
+    let tried = world.entries();
+    assert_eq!(tried.len(), 2, "{tried:?}");
+    assert!(tried.iter().all(|entry| entry.outcome == portcullis_model::audit::Outcome::Failure));
 }
 
 #[tokio::test]
@@ -411,6 +414,8 @@ async fn keys_of_the_store_are_made_rotated_and_ended() {
         [
             "apikey.create ben apikey.permissions: - -> read:tasks",
             "apikey.rotate ben",
+            // What was tried under a name that is taken.
+            "apikey.create ben apikey.permissions: - -> read:tasks",
             "apikey.delete ben apikey.permissions: read:tasks -> -",
         ]
     );

@@ -1,10 +1,13 @@
 //! How sessions live and end: on this node, on others, and while the store is gone.
 
+use std::future::Future as _;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use portcullis_contract::identity::{Ending, Gone, Place, UserState};
 use portcullis_contract::ports::{CredentialKind, Identity, NotKnown};
+use portcullis_model::audit::{Entry, Personal};
 use portcullis_testkit::{WAIT, eventually};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -398,6 +401,35 @@ async fn a_change_that_cannot_be_recorded_is_not_made() {
     world.outside.audit.is_full.store(true, Ordering::SeqCst);
     assert_eq!(world.people.log_out(&who, &caller(1)).await, Err(PeopleProblem::NotRecorded));
     assert!(world.ask_cookie(&cookie).await.is_err());
+}
+
+#[tokio::test]
+async fn the_ledger_is_told_before_a_change_and_after_it_or_that_nobody_knows() {
+    let world = World::new().await;
+    let ben = world.user("ben").await.id;
+    let cookie = world.log_in("ben", Wants::Cookie).await.cookie.unwrap();
+    let who = user_of(world.ask_cookie(&cookie).await);
+    world.outside.audit.take_all();
+    let said = |entries: Vec<Entry<Personal>>| {
+        assert!(entries.iter().all(|entry| entry.id == entries[0].id), "they know each other by their id");
+        entries.iter().map(|entry| format!("{} {:?}", entry.action, entry.outcome)).collect::<Vec<_>>()
+    };
+    world.people.change_roles(ben, vec![role("readonly")], &local()).await.unwrap();
+    let entries = world.outside.audit.take_all();
+    assert_eq!(entries[0].change, entries[1].change);
+    assert_eq!(said(entries), ["user.change Intended", "user.change Success"]);
+    // Whoever asks leaves when it is half done.
+    world.outside.memory.set_slow(Duration::from_secs(3600));
+    let from = caller(1);
+    let mut leaves = Box::pin(world.people.log_out(&who, &from));
+    assert!(leaves.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(leaves);
+    let unknown = ["auth.logout Intended", "auth.logout Unknown"];
+    assert_eq!(said(world.outside.audit.take_all()), unknown);
+    world.outside.memory.set_slow(Duration::ZERO);
+    world.outside.memory.set_gone(true);
+    assert_eq!(world.people.log_out(&who, &from).await, Err(PeopleProblem::Unknown));
+    assert_eq!(said(world.outside.audit.take_all()), unknown);
 }
 
 #[tokio::test]

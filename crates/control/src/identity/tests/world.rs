@@ -20,7 +20,7 @@ use portcullis_model::audit::{Entry, Personal};
 use portcullis_model::{
     ApplicationName, Monotonic, Permission, Permissions, Principal, RoleName, UserName, UserPrincipal,
 };
-use portcullis_testkit::{MemoryPeople, Random};
+use portcullis_testkit::{MemoryPeople, Random, outcomes};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::identity::{
@@ -110,8 +110,13 @@ impl Audit for TestAudit {
 }
 
 impl TestAudit {
-    /// What was recorded since this was asked last.
+    /// What was recorded since this was asked last, without intents, each of which has its outcome.
     pub(super) fn take(&self) -> Vec<Entry<Personal>> {
+        outcomes(self.take_all())
+    }
+
+    /// The same, with intents.
+    pub(super) fn take_all(&self) -> Vec<Entry<Personal>> {
         std::mem::take(&mut *self.entries.lock().unwrap())
     }
 

@@ -4,13 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use portcullis_testkit::{Gate, Upstream};
+use portcullis_testkit::{Gate, Upstream, Visitor};
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::commands::Terminal;
 use crate::gate::{DEADLINE, binary};
-use crate::identity::visitor::Visitor;
 use crate::identity::world::PORTAL;
 
 /// The application's host, as the README says.

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use portcullis_testkit::websocket::{Heard, Websocket};
-use portcullis_testkit::{Answer, Client, WebsocketUpstream};
+use portcullis_testkit::{Answer, Client, Visitor, WebsocketUpstream};
 
 use crate::gate::DEADLINE;
-use crate::identity::visitor::Visitor;
 use crate::identity::world::{NAME, PORTAL, SHOP, World};
 
 /// How soon a WebSocket ends after the log-out was answered.

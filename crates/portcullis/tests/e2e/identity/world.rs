@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use portcullis_testkit::{Answer, Gate, GateBuilder, Upstream};
+use portcullis_testkit::{Answer, Gate, GateBuilder, Page, Upstream, Visitor};
 use serde_json::{Value, json};
 
 use crate::gate::binary;
-use crate::identity::visitor::{Page, Visitor};
 
 pub(crate) const PORTAL: &str = "login.localhost";
 pub(crate) const SHOP: &str = "shop.localhost";

@@ -4,13 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use portcullis_testkit::{Answer, Client, eventually};
+use portcullis_testkit::{Answer, Client, Visitor, eventually};
 use serde_json::json;
 
 use crate::commands::Terminal;
 use crate::gate::DEADLINE;
 use crate::guard::world::{HASH_KEY, HASH_KEY_FILE};
-use crate::identity::visitor::Visitor;
 use crate::identity::world::{NAME, PASSWORD, PORTAL, SHOP, World, builder, log_in};
 use crate::ledger::Asked;
 

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use portcullis_testkit::{Answer, Client, Gate};
+use anyhow::Context as _;
+
+use crate::client::{Answer, Client};
+use crate::process::Gate;
 
 /// Redirects that are followed in a row.
 const HOPS_MAX: usize = 10;
 
 /// A browser and its cookies.
-pub(crate) struct Visitor {
+#[derive(Debug)]
+pub struct Visitor {
     client: Client,
     port: u16,
     cookies: HashMap<String, BTreeMap<String, String>>,
@@ -16,35 +20,58 @@ pub(crate) struct Visitor {
 
 /// A page that was arrived at.
 #[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) host: String,
+pub struct Page {
+    /// Where it is.
+    pub host: String,
     /// Path and query.
-    pub(crate) target: String,
-    pub(crate) answer: Answer,
+    pub target: String,
+    /// What was answered.
+    pub answer: Answer,
 }
 
 impl Visitor {
-    pub(crate) fn of(gate: &Gate) -> Self {
-        Self { client: Client::new(), port: gate.address("public").port(), cookies: HashMap::new() }
+    /// A fresh browser before a gate.
+    pub fn of(gate: &Gate) -> Self {
+        Self::with(Client::new(), gate.address("public").port())
+    }
+
+    /// A fresh browser that asks by this client, at this port.
+    pub fn with(client: Client, port: u16) -> Self {
+        Self { client, port, cookies: HashMap::new() }
     }
 
     /// What is stored for a host.
-    pub(crate) fn cookies(&self, host: &str) -> BTreeMap<String, String> {
+    pub fn cookies(&self, host: &str) -> BTreeMap<String, String> {
         self.cookies.get(host).cloned().unwrap_or_default()
     }
 
     /// Puts a cookie there that nobody has set.
-    pub(crate) fn plant(&mut self, host: &str, name: &str, value: &str) {
+    pub fn plant(&mut self, host: &str, name: &str, value: &str) {
         self.cookies.entry(host.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
     }
 
     /// Goes to a page, wherever that leads.
-    pub(crate) async fn go(&mut self, host: &str, target: &str) -> Page {
+    pub async fn go(&mut self, host: &str, target: &str) -> Page {
+        self.try_go(host, target).await.unwrap_or_else(|why| panic!("{host}{target}: {why:#}"))
+    }
+
+    /// The same, where the gate may be gone.
+    pub async fn try_go(&mut self, host: &str, target: &str) -> anyhow::Result<Page> {
         self.ask(host, target, None).await
     }
 
     /// Sends the form of a page that posts to `action`, filled in.
-    pub(crate) async fn send(&mut self, page: &Page, action: &str, fill: &[(&str, &str)]) -> Page {
+    pub async fn send(&mut self, page: &Page, action: &str, fill: &[(&str, &str)]) -> Page {
+        self.try_send(page, action, fill).await.unwrap_or_else(|why| panic!("{action}: {why:#}"))
+    }
+
+    /// The same, where the gate may be gone.
+    pub async fn try_send(
+        &mut self,
+        page: &Page,
+        action: &str,
+        fill: &[(&str, &str)],
+    ) -> anyhow::Result<Page> {
         let mut fields = fields_of(&page.answer.text(), action);
         for (name, value) in fill {
             let field = fields.iter_mut().find(|(known, _)| known == name);
@@ -58,12 +85,12 @@ impl Visitor {
     }
 
     /// One request, and those that it leads to.
-    async fn ask(&mut self, host: &str, target: &str, form: Option<String>) -> Page {
+    async fn ask(&mut self, host: &str, target: &str, form: Option<String>) -> anyhow::Result<Page> {
         let (mut host, mut target, mut form) = (host.to_owned(), target.to_owned(), form);
         for _ in 0..HOPS_MAX {
-            let answer = self.once(&host, &target, form.take()).await;
+            let answer = self.once(&host, &target, form.take()).await?;
             self.store(&host, &answer);
-            let Some(location) = leads_to(&answer) else { return Page { host, target, answer } };
+            let Some(location) = leads_to(&answer) else { return Ok(Page { host, target, answer }) };
             (host, target) = match location.strip_prefix("http://") {
                 Some(rest) => {
                     let (authority, path) = rest.split_once('/').unwrap();
@@ -77,7 +104,7 @@ impl Visitor {
         panic!("more than {HOPS_MAX} redirects, at {host}{target}")
     }
 
-    async fn once(&self, host: &str, target: &str, form: Option<String>) -> Answer {
+    async fn once(&self, host: &str, target: &str, form: Option<String>) -> anyhow::Result<Answer> {
         let url = format!("http://127.0.0.1:{}{target}", self.port);
         // The gate listens on a port that nobody knew before; browsers name the one of the configured origin.
         let authority = format!("{host}:8080");
@@ -92,7 +119,9 @@ impl Visitor {
             .header("accept", "text/html")
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-site", "same-origin");
-        if cookies.is_empty() { request } else { request.header("cookie", &cookies.join("; ")) }.send().await
+        let request =
+            if cookies.is_empty() { request } else { request.header("cookie", &cookies.join("; ")) };
+        request.try_send().await.with_context(|| format!("{host}{target}"))
     }
 
     fn store(&mut self, host: &str, answer: &Answer) {
