@@ -11,7 +11,7 @@ mod folder;
 
 use std::io;
 
-pub use folder::{Folder, FolderError};
+pub use folder::{Folder, FolderError, make_folder};
 
 /// A folder with files, and with folders in it.
 pub trait Storage: Send + Sync {

@@ -7,6 +7,7 @@ use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::payload::{self, Payload};
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: legacy::Client<HttpsConnector<HttpConnector<Here>>, Payload>,
+    answers: Arc<AtomicU64>,
 }
 
 /// What a client offers to speak over TLS.
@@ -126,7 +128,12 @@ impl Client {
             .pool_max_idle_per_host(idle_max)
             .http2_only(speaks == Speaks::Http2)
             .build(connector);
-        Self { inner }
+        Self { inner, answers: Arc::default() }
+    }
+
+    /// How many answers it and its clones have been given.
+    pub fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Begins a GET.
@@ -260,6 +267,7 @@ impl RequestBuilder {
     pub async fn try_open(self) -> anyhow::Result<OpenAnswer> {
         let answer = timed(self.deadline, self.client.inner.request(self.request)).await?;
         let (head, body) = answer.context("no answer")?.into_parts();
+        self.client.answers.fetch_add(1, Ordering::Relaxed);
         Ok(OpenAnswer {
             status: head.status,
             version: head.version,

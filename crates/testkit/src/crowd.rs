@@ -4,8 +4,9 @@
 //! Each [`Person`] does one thing after the other, and nobody else touches what is theirs. So at any time at most one thing
 //! of each is under way, of which nobody knows whether it was done; all else is as it was acknowledged. A crash at any
 //! point must leave the one thing whole or absent, and the rest as it is. Read next: `person.rs` for what they do,
-//! `settle.rs` for what is asked after a crash, `kills.rs` for crashes under load, `tables.rs` and `told.rs` for what the database and the ledger must say.
+//! `settle.rs` for what is asked after a crash, `kills.rs` and `cuts.rs` for the crashes, `tables.rs` and `told.rs` for what the database and the ledger must say.
 
+mod cuts;
 mod kills;
 mod person;
 mod settle;
@@ -20,9 +21,11 @@ use portcullis_access::apikey::HashKey;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, RequestBuilder};
+use crate::deadline::{WAIT, eventually};
 use crate::process::{Gate, GateBuilder};
 use crate::visitor::Visitor;
 
+pub use cuts::Recorded;
 pub use kills::{Kills, crowd, settle_all};
 pub use person::{Act, Person};
 pub use tables::check_tables;
@@ -106,6 +109,15 @@ impl Doors {
             answer.text()
         );
         Ok(if answer.body.is_empty() { Value::Null } else { answer.json() })
+    }
+
+    /// Waits until the gate has its keys: it answers before it has read them, and lets nobody in.
+    async fn are_open(&self) {
+        eventually(WAIT, async || {
+            let keys = self.at_shop(Method::GET, "/.portcullis/jwks.json").send().await.json();
+            keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
+        })
+        .await;
     }
 
     /// Whether this opens the application: a cookie, a token or a key as a header of a request.

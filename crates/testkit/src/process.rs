@@ -94,6 +94,7 @@ pub struct GateBuilder {
     launch: Launch,
     config: String,
     files: Vec<(PathBuf, Vec<u8>)>,
+    folders: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -143,6 +144,12 @@ impl GateBuilder {
         self
     }
 
+    /// Makes a folder beside the configuration that only its owner can read.
+    pub fn folder(mut self, path: impl Into<PathBuf>) -> Self {
+        self.folders.push(path.into());
+        self
+    }
+
     /// Replaces the arguments `run --config FILE`, for other subcommands that serve, such as `demo`.
     pub fn arguments<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.launch.arguments = Some(arguments.into_iter().map(Into::into).collect());
@@ -163,6 +170,9 @@ impl GateBuilder {
     /// Starts the gate and waits until it listens.
     pub async fn try_start(self) -> Result<Gate, StartFailure> {
         let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir().expect("a temp folder");
+        for path in &self.folders {
+            make_private(&folder.path().join(path));
+        }
         for (path, content) in &self.files {
             write_private(&folder.path().join(path), content);
         }
@@ -193,7 +203,7 @@ impl Gate {
             listeners: vec!["public".to_owned()],
             deadline: WAIT,
         };
-        GateBuilder { launch, config: String::new(), files: Vec::new() }
+        GateBuilder { launch, config: String::new(), files: Vec::new(), folders: Vec::new() }
     }
 
     /// Where a listener (`public`, `ops`) really listens; panics when the gate never said so.
@@ -469,10 +479,14 @@ where
     })
 }
 
+fn make_private(folder: &Path) {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+}
+
 fn write_private(path: &Path, content: &[u8]) {
     if let Some(folder) = path.parent() {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+        make_private(folder);
     }
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);

@@ -3,9 +3,7 @@
 //! A key that is lost takes with it all that it sealed, and a fresh one in its place would hide that. So one is made only
 //! where nothing can have been sealed yet.
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +11,7 @@ use anyhow::Context;
 use portcullis_contract::ports::{Entropy, RootKeyProblem, RootKeys};
 use portcullis_contract::snapshot::SecretSource;
 use portcullis_protect::{BlindIndex, DataKey, RootKey, RootKeyId, WrappedKey};
+use portcullis_store::storage::make_folder;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -73,7 +72,7 @@ pub(crate) fn make_root_key(file: &Path, entropy: &dyn Entropy) -> anyhow::Resul
 }
 
 fn write(file: &Path, key: &RootKey) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(file))?;
+    make_folder(folder_of(file))?;
     let text = Zeroizing::new(format!("{}\n", *key.to_text()));
     write_whole(file, text.as_bytes(), Named::Once, Readers::Owner)
 }

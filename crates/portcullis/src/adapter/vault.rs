@@ -3,12 +3,11 @@
 //! Every file is readable by its owner only from its first moment, is replaced whole by renaming, and is on the disk
 //! before [`Vault::keep`] returns. Folders are entered by nobody else.
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 use portcullis_contract::ports::{FileProblem, Vault, VaultProblem};
+use portcullis_store::storage::make_folder;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::opened;
@@ -56,7 +55,7 @@ impl Vault for FileVault {
 }
 
 fn write(place: &Path, content: &SecretString) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(place))?;
+    make_folder(folder_of(place))?;
     write_whole(place, content.expose_secret().as_bytes(), Named::Again, Readers::Owner)
 }
 

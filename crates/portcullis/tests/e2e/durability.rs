@@ -2,6 +2,7 @@
 
 mod full_disk;
 mod order;
+mod power;
 
 use std::path::Path;
 

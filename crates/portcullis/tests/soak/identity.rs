@@ -1,9 +1,10 @@
-//! What people and administrators were told survives two hundred SIGKILLs, and is never half done.
+//! What people and administrators were told survives two hundred SIGKILLs and sixty losses of power, and is never half done.
 
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use portcullis_testkit::crowd::{Kills, builder, check_ledger, crowd};
+use portcullis_testkit::crowd::{Kills, Recorded, builder, check_ledger, crowd};
+use portcullis_testkit::power::Kept;
 use portcullis_testkit::{Gate, Postgres, Random, Upstream};
 use tokio::task::spawn_blocking;
 
@@ -57,4 +58,31 @@ async fn the_same_over_postgresql() {
         let server = spawn_blocking(|| Postgres::start("").expect("PostgreSQL starts")).await.unwrap();
         outlives(30, 6, Some(server.database().await)).await;
     }
+}
+
+/// Things that are done under the eyes of strace, and moments at which the power goes.
+const ACTS: usize = 150;
+const CUTS: usize = 60;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_people_were_told_is_undone_by_a_loss_of_power() {
+    if !is_wanted("60 losses of power, out of a trace of writes and syncs") {
+        return;
+    }
+    let began = Instant::now();
+    let seed = SystemTime::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_nanos() as u64);
+    say(&format!("seed {seed}"));
+    let upstream = Upstream::start().await;
+    let recorded = Recorded::begin(binary(), &upstream.url(), ACTS, seed).await;
+    let mut random = Random::new(seed);
+    for (number, moment) in recorded.moments(CUTS, &mut random).into_iter().enumerate() {
+        let kept = Kept::nth(number, &mut random);
+        say(&format!("cut {number} at line {moment}, {kept:?}"));
+        recorded.check(moment, kept).await;
+    }
+    let (calls, answers) = recorded.size();
+    say(&format!(
+        "{CUTS} losses of power in {:.0} s, among {calls} calls and {answers} answers: 0 lost, 0 half done, 0 undone",
+        began.elapsed().as_secs_f64()
+    ));
 }

@@ -96,7 +96,7 @@ impl Folder {
     /// Takes the folder for this process alone, until the value is dropped; makes it when it is not there.
     pub fn own(root: &Path) -> Result<Self, FolderError> {
         let io = |why| FolderError::Io { folder: root.to_owned(), why };
-        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io)?;
+        make_folder(root).map_err(io)?;
         check(root, geteuid().as_raw())?;
         let mut lock = options()
             .read(true)
@@ -150,6 +150,28 @@ impl Folder {
             }
         }
     }
+}
+
+/// Makes a folder for its owner alone, and those above it that are not there. When it returns, none of their names is lost
+/// when the power goes: what is synced in a folder is worth nothing without its name.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let mut missing: Vec<&Path> = folder.ancestors().take_while(|above| !above.exists()).collect();
+    while let Some(next) = missing.pop() {
+        match DirBuilder::new().mode(0o700).create(next) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => sync_name(next)?,
+        }
+    }
+    // Whoever made it may not have lived to sync it. A folder above it that may not be read was made by somebody else.
+    match sync_name(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+fn sync_name(folder: &Path) -> io::Result<()> {
+    folder.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())
 }
 
 /// Never through a link, and never waiting for the other end of a pipe.
@@ -296,6 +318,20 @@ mod tests {
 
     fn set_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_made_with_those_above_it_for_its_owner_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("a/b/c");
+        for _ in 0..2 {
+            make_folder(&folder).unwrap();
+        }
+        for made in ["a", "a/b", "a/b/c"] {
+            assert_eq!(fs::metadata(place.path().join(made)).unwrap().mode() & 0o7777, 0o700, "{made}");
+        }
+        fs::write(folder.join("f"), "").unwrap();
+        assert!(make_folder(&folder.join("f/g")).is_err());
     }
 
     #[test]

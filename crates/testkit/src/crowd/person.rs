@@ -181,8 +181,8 @@ impl Person {
     }
 
     /// The same person after this was asked, and before it was answered.
-    pub fn asking(&self, act: &Act) -> Self {
-        Self { under_way: Some((act.clone(), Instant::now())), ..self.clone() }
+    pub fn asking(&self, act: &Act, asked: Instant) -> Self {
+        Self { under_way: Some((act.clone(), asked)), ..self.clone() }
     }
 
     fn new_password(&mut self) -> String {

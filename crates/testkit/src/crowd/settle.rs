@@ -24,6 +24,7 @@ struct Account {
 impl Person {
     /// Finds out what became of what was under way, and checks that all else is as it was told. Panics when it is not.
     pub async fn settle(&mut self, doors: &Doors) {
+        doors.are_open().await;
         let account = self.account(doors).await;
         if let Some((act, asked)) = self.under_way.take() {
             self.unsure.extend(self.tells(&act));
