@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_contract::ports::{Audit as _, Urgency};
 use portcullis_model::RequestId;
-use portcullis_model::audit::{Entry, Outcome, Told, action};
+use portcullis_model::audit::{Change, Entry, Outcome, Personal, Told, action};
 use portcullis_store::audit::Opened;
 use portcullis_testkit::{DiskFault, SimulatedDisk, Stopped};
 
@@ -163,4 +163,43 @@ fn the_intent_of_somebody_who_was_erased_is_ended_without_them() {
     let entries = read(&node.journal.journal, &world);
     let said = entries.iter().find(|entry| entry.outcome == Outcome::Unknown).unwrap();
     assert_eq!((&said.personal, said.route.as_ref().unwrap().as_str()), (&Opened::Nothing, "orders"));
+}
+
+#[test]
+fn a_change_without_an_outcome_is_told_again_as_one_that_nobody_knows() {
+    let (world, disk) = (World::new(3), SimulatedDisk::new(3));
+    let mut node = Node::start(&world, &disk);
+    let handle = node.handle.clone();
+    let [done, open] = ["ada", "bob"].map(|name| {
+        let [mut intent, _] = world.intent("ann");
+        (intent.action, intent.request, intent.route) = (action::USER_CHANGE.into(), None, None);
+        let (old, new) = (Some("user".into()), Some("admin".into()));
+        intent.change = Some(Change { setting: "user.roles".into(), old, new });
+        intent.about = Some(Box::new(Personal { principal: Some(name.into()), ..Personal::default() }));
+        intent
+    });
+    let outcome = Box::new(Entry { outcome: Outcome::Success, ..*done.clone() });
+    for entry in [done.clone(), open.clone(), outcome] {
+        let mut kept = handle.keep(entry, Urgency::Ordinary);
+        assert!(poll(&mut kept).is_none());
+        node.work();
+        assert_eq!(poll(&mut kept), Some(Ok(())));
+    }
+    for _ in 0..2 {
+        drop(node);
+        disk.start_again(Stopped::Machine);
+        node = Node::start(&world, &disk);
+        node.work();
+    }
+    let entries = read(&node.journal.journal, &world);
+    let of = |id| {
+        entries.iter().filter(move |entry| entry.id == id).map(|entry| entry.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(of(done.id), [Outcome::Intended, Outcome::Success]);
+    assert_eq!(of(open.id), [Outcome::Intended, Outcome::Unknown], "once, however often it is started");
+    let said = entries.iter().find(|entry| entry.outcome == Outcome::Unknown).unwrap();
+    assert_eq!((&*said.action, &said.change), (action::USER_CHANGE, &open.change));
+    let about = said.about.as_ref().unwrap().personal().unwrap();
+    assert_eq!(about.principal.as_deref(), Some("bob"));
+    assert_eq!(said.personal.personal().unwrap().principal.as_deref(), Some("ann"));
 }
