@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt bench bench-proxy bench-ledger soak deny fuzz
+.PHONY: help run test lint fmt bench bench-proxy bench-ledger bench-identity soak deny fuzz
 
 # Outside the clone, so that a second clone does not compile the registry's crates again.
 CACHE := $(or $(XDG_CACHE_HOME),$(or $(HOME),/tmp)/.cache)/portcullis
@@ -21,7 +21,7 @@ add_up = awk '{ print; fflush() } \
 	END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }'
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the gate and start the demo: a small application behind it
 	@echo "== building; the first time takes some minutes"
@@ -60,6 +60,9 @@ bench-proxy: ## measure the CPU time of a proxied request beside nginx
 
 bench-ledger: ## measure durable events a second beside the raw disk, SQLite and PostgreSQL
 	@bench/ledger
+
+bench-identity: ## measure whether log-ins and checks stay as quick with a million users, beside a thousand
+	@bench/identity
 
 soak: ## long tests: hours of traffic in minutes, memory and descriptors watched
 	@if [ -e crates/portcullis/tests/soak/main.rs ]; then PORTCULLIS_SOAK=1 cargo test --locked --profile perf \
