@@ -107,6 +107,8 @@ pub enum RootKeyProblem {
 pub trait Readiness: Send + Sync {
     /// What keeps this node from serving; empty when it is ready.
     fn obstacles(&self) -> Vec<String>;
+    /// What does not keep it from that, and should be known to whoever looks.
+    fn remarks(&self) -> Vec<String>;
 }
 
 /// What is said on `/metrics`.
@@ -176,6 +178,8 @@ pub trait Identity: Send + Sync {
     fn assert(&self, who: &Principal, to: &ApplicationName, now: Timestamp) -> Option<HeaderValue>;
     /// What keeps it from judging; empty when nothing does.
     fn obstacles(&self) -> Vec<String>;
+    /// What keeps it from judging some, while it judges others.
+    fn remarks(&self) -> Vec<String>;
 }
 
 /// What a client shows, to one application.

@@ -43,15 +43,17 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The node can serve, or what keeps it from that, one obstacle a line.
+/// The node can serve, or what keeps it from that, one obstacle a line. Remarks follow.
 async fn readyz(State(ops): State<Ops>) -> Response {
-    let obstacles = ops.readiness.obstacles();
-    if obstacles.is_empty() {
-        return "ready\n".into_response();
+    let mut lines = ops.readiness.obstacles();
+    let status = if lines.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if lines.is_empty() {
+        lines.push("ready".to_owned());
     }
-    let mut text = obstacles.join("\n");
+    lines.extend(ops.readiness.remarks());
+    let mut text = lines.join("\n");
     text.push('\n');
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    (status, text).into_response()
 }
 
 async fn metrics(State(ops): State<Ops>) -> Response {

@@ -292,6 +292,10 @@ impl Readiness for Gate {
         obstacles.extend(self.people().into_iter().flat_map(|people| people.identity.obstacles()));
         obstacles
     }
+
+    fn remarks(&self) -> Vec<String> {
+        self.people().into_iter().flat_map(|people| people.identity.remarks()).collect()
+    }
 }
 
 impl Exposition for Gate {

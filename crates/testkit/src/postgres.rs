@@ -76,17 +76,8 @@ impl Postgres {
         let password: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let authority = Authority::new();
         let credentials = authority.certificate(&["localhost"]);
-        let mut command = if geteuid().is_root() {
-            let mut command = Command::new("setpriv");
-            let (user, group) = (format!("--reuid={USER}"), format!("--regid={USER}"));
-            command.args([&user, &group, "--clear-groups", "sh", "-c", SCRIPT]);
-            command
-        } else {
-            let mut command = Command::new("sh");
-            command.args(["-c", SCRIPT]);
-            command
-        };
-        let mut holder = command
+        let mut holder = as_its_user("sh")
+            .args(["-c", SCRIPT])
             .current_dir("/")
             .env("PATH", path())
             .env("PORT", port.to_string())
@@ -113,6 +104,25 @@ impl Postgres {
             databases: AtomicU64::new(0),
             _holder: (holder, pipe),
         })
+    }
+
+    /// Stops it, as if its machine had failed. What was committed stays.
+    pub fn stop(&self) {
+        self.control(&["stop", "--mode=immediate"]);
+    }
+
+    /// Starts it again after [`Postgres::stop`], on the same port.
+    pub fn start_again(&self) {
+        // As it was started the first time, which the server has written down; that it does not run is no failure.
+        self.control(&["restart", "--log=log", "--timeout=60"]);
+    }
+
+    fn control(&self, words: &[&str]) {
+        let mut command = as_its_user("pg_ctl");
+        let command = command.args(words).args(["--pgdata=data", "--wait"]).current_dir(&self.folder);
+        let silent =
+            command.env("PATH", path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(silent.status().unwrap().success(), "pg_ctl {words:?}");
     }
 
     /// The URL of a new and empty database.
@@ -144,6 +154,17 @@ impl Postgres {
     pub fn folder(&self) -> &std::path::Path {
         &self.folder
     }
+}
+
+/// A command that runs as a user whom the server accepts.
+fn as_its_user(program: &str) -> Command {
+    if !geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    let (user, group) = (format!("--reuid={USER}"), format!("--regid={USER}"));
+    command.args([&user, &group, "--clear-groups", program]);
+    command
 }
 
 /// Debian keeps the programs of a server off the PATH, one folder for each version.

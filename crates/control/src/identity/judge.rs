@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use super::remembered::{CredentialName, Epoch, Good, GoodAt, Life, LifeName, Who};
 use super::tokens::Checked;
-use super::watch::ANSWER_MAX;
+use super::watch::{ANSWER_MAX, FRESH};
 use super::{People, asked};
 
 /// A question whose answer is a judgement, or that the store did not answer.
@@ -84,6 +84,19 @@ impl Identity for People {
             obstacles.push("the signing keys cannot be read from the store of people".to_owned());
         }
         obstacles
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let stale_max = self.rules.load().stale_max;
+        match self.beat.age(self.clock.monotonic()) {
+            // Not an obstacle: the other nodes ask the same store, and those whom this one remembers go on.
+            Some(age) if self.beat.has_failed() && age > FRESH && age <= stale_max => vec![format!(
+                "the store of people has not answered for {} s; who is remembered goes on until {} s, others are refused",
+                age.as_secs(),
+                stale_max.as_secs()
+            )],
+            _ => Vec::new(),
+        }
     }
 }
 

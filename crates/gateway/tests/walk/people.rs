@@ -95,6 +95,10 @@ impl Identity for Known {
         HeaderValue::try_from(format!("{} for {to}", who.owner()?)).ok()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn obstacles(&self) -> Vec<String> {
         if self.is_gone.load(Ordering::Relaxed) { vec!["the store is gone".into()] } else { Vec::new() }
     }

@@ -119,6 +119,10 @@ impl<G: Readiness> Readiness for NodeWatch<G> {
         obstacles.extend(self.ledger.obstacle());
         obstacles
     }
+
+    fn remarks(&self) -> Vec<String> {
+        self.gate.remarks()
+    }
 }
 
 impl<G: Exposition> Exposition for NodeWatch<G> {

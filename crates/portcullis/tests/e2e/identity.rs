@@ -3,5 +3,6 @@
 mod crash;
 mod sessions;
 mod stages;
+mod store_down;
 mod tokens;
 pub(crate) mod world;

@@ -84,14 +84,18 @@ async fn while_the_store_is_gone_what_is_remembered_goes_on_for_a_while() {
         "nobody waits for a store that is known to be gone"
     );
     assert!(world.people.obstacles().is_empty());
+    let [remark] = world.people.remarks().try_into().unwrap();
+    assert!(remark.contains("has not answered for 2 s; who is remembered goes on until 60 s"), "{remark}");
     world.pass(58).await;
     assert!(world.ask_cookie(&warm).await.is_ok());
     world.pass(1).await;
     assert_eq!(world.ask_cookie(&warm).await, Err(NotKnown::Unavailable));
     let [obstacle] = world.people.obstacles().try_into().unwrap();
     assert!(obstacle.contains("has not answered for 61 s"), "{obstacle}");
+    assert!(world.people.remarks().is_empty());
     world.outside.memory.set_gone(false);
     world.pass(0).await;
+    assert!(world.people.obstacles().is_empty() && world.people.remarks().is_empty());
     assert!(world.recall_cookie(&warm).unwrap().is_ok());
     assert!(world.ask_cookie(&cold).await.is_ok());
 }

@@ -51,13 +51,18 @@ impl World {
     /// The same, with an administrator.
     pub(crate) async fn with_administrator(more: &str) -> Self {
         let world = Self::start(more).await;
-        let mut visitor = world.visitor();
+        world.set_up().await;
+        world
+    }
+
+    /// Makes the first administrator.
+    pub(crate) async fn set_up(&self) {
+        let mut visitor = self.visitor();
         let page = visitor.go(PORTAL, "/.portcullis/setup").await;
-        let code = world.set_up_code();
+        let code = self.set_up_code();
         let fill = [("code", &*code), ("username", NAME), ("new", PASSWORD), ("again", PASSWORD)];
         let page = visitor.send(&page, "/.portcullis/setup", &fill).await;
         assert_eq!(page.target, "/.portcullis/login?done=set-up", "{}", page.answer.text());
-        world
     }
 
     /// The code for the first administrator, as whoever started the node finds it.
