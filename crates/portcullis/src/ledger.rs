@@ -3,6 +3,7 @@
 
 mod administration;
 mod bond;
+mod damage;
 mod posting;
 mod progress;
 mod retention;
@@ -34,6 +35,7 @@ use crate::adapter::{FileVault, HeldRootKey, make_root_key, read_root_key, read_
 use administration::Access;
 pub(crate) use administration::LocalAdministration;
 use bond::Bond;
+use damage::Damage;
 use posting::Posting;
 pub(crate) use retention::Retention;
 pub(crate) use scribe::Scribe;
@@ -63,6 +65,7 @@ pub(crate) struct Ledger {
     access: Access,
     scribe: Scribe,
     kept: Duration,
+    damage: Damage,
 }
 
 /// What of a node's configuration concerns its ledger, as it is at the start.
@@ -170,7 +173,9 @@ impl Ledger {
         let posting = plan.webhook.as_ref().map(post).transpose().context("checkpoints cannot be posted")?;
         let scribe = Scribe::new(recorder.handle(), Arc::clone(clock), Arc::clone(entropy), runtime.clone());
         let access = Access { journal, origin: origin.into(), ring };
-        Ok(Self { recorder, shipping, posting, database, root, access, scribe, kept: plan.anonymous_kept })
+        let damage = Damage::look_for(&database, opener, runtime);
+        let kept = plan.anonymous_kept;
+        Ok(Self { recorder, shipping, posting, database, root, access, scribe, kept, damage })
     }
 
     /// The store of people in the node's database, sealed by a key of its own under the root key.
@@ -209,7 +214,8 @@ impl Ledger {
     pub(crate) fn watch(&self) -> LedgerWatch {
         let posted = self.posting.as_ref().map(Posting::progress);
         let journal = self.access.journal.clone();
-        LedgerWatch::new(journal, self.recorder.handle(), self.shipping.progress(), posted)
+        let damage = self.damage.clone();
+        LedgerWatch::new(journal, self.recorder.handle(), self.shipping.progress(), posted, damage)
     }
 
     /// For the machine's administrators.

@@ -105,6 +105,16 @@ impl Database {
         DataKeys::of(self.clone())
     }
 
+    /// Looks for damage, where there was too much to look at for [`Database::open`] to wait. It takes as long as reading the
+    /// whole file, while the database is used, and ends without a word when that is closed.
+    pub async fn check(&self) -> Result<(), DatabaseError> {
+        match &self.connections {
+            Connections::Sqlite(sqlite) => sqlite.check().await,
+            // It is the server's to look at.
+            Connections::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Waits for what is under way and closes every connection; a SQLite file is then all in one piece.
     pub async fn close(&self) {
         match &self.connections {

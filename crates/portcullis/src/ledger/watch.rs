@@ -8,6 +8,7 @@ use portcullis_store::audit;
 use portcullis_store::journal::Status;
 use portcullis_store::{Journal, Refused};
 
+use super::damage::Damage;
 use super::progress::Progress;
 
 /// The last line of OpenMetrics text.
@@ -21,6 +22,7 @@ pub(crate) struct LedgerWatch {
     shipped: Arc<Progress>,
     /// `None` where nothing is posted.
     posted: Option<Arc<Progress>>,
+    damage: Damage,
 }
 
 /// The gate and the ledger as one node.
@@ -35,8 +37,9 @@ impl LedgerWatch {
         recorded: audit::Handle,
         shipped: Arc<Progress>,
         posted: Option<Arc<Progress>>,
+        damage: Damage,
     ) -> Self {
-        Self { journal, recorded, shipped, posted }
+        Self { journal, recorded, shipped, posted, damage }
     }
 
     fn obstacle(&self) -> Option<String> {
@@ -44,7 +47,8 @@ impl LedgerWatch {
             self.recorded.status().ended.map(|why| format!("nothing is recorded any more: {why}; restart"))
         };
         let stuck = || self.shipped.why_stuck().map(String::from);
-        obstacle(self.journal.status().refuses.as_ref()).or_else(ended).or_else(stuck)
+        let refused = obstacle(self.journal.status().refuses.as_ref());
+        refused.or_else(ended).or_else(stuck).or_else(|| self.damage.found())
     }
 
     fn text(&self) -> String {

@@ -15,6 +15,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePoo
 
 use super::{DatabaseError, migrations};
 
+mod check;
+
+use check::{CHECKED_AT_ONCE, Check};
+
 /// How long to wait for another process that writes.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 /// How long an operation waits for its turn.
@@ -48,11 +52,17 @@ pub(super) struct Sqlite {
     file: PathBuf,
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    check: Check,
 }
 
 impl Sqlite {
     /// Opens the file, or makes it, and brings its tables to this version.
     pub(super) async fn open(file: &Path) -> Result<Self, DatabaseError> {
+        Self::open_checked(file, CHECKED_AT_ONCE).await
+    }
+
+    /// The same; what is larger than this is left to [`Sqlite::check`].
+    async fn open_checked(file: &Path, bytes_max: u64) -> Result<Self, DatabaseError> {
         // An absolute path is never read as a URI or as a database in memory.
         let file = std::path::absolute(file).map_err(|why| io_error(file, why))?;
         own(&file)?;
@@ -61,9 +71,10 @@ impl Sqlite {
             .fold(SqliteConnectOptions::new(), |options, (name, asked, _)| options.pragma(*name, *asked))
             .filename(&file)
             .busy_timeout(BUSY_MAX);
-        // Not over the pool, which would try again until its time is over and then say only that. How long the check takes
-        // depends on the file, and nobody else on anything: there is no limit.
-        prepare(&options).await.map_err(|error| damaged(&file, error))?;
+        let length = fs::metadata(&file).map_err(|why| io_error(&file, why))?.len();
+        let check = Check::new(&options, length > bytes_max);
+        // Not over the pool, which would try again until its time is over and then say only that.
+        prepare(&options, !check.is_due()).await.map_err(|error| damaged(&file, error))?;
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -75,7 +86,12 @@ impl Sqlite {
                 })
                 .connect_lazy_with(options.clone())
         };
-        Ok(Self { file, writer: pool(1), readers: pool(READERS) })
+        Ok(Self { file, writer: pool(1), readers: pool(READERS), check })
+    }
+
+    /// Looks for damage in a file that was too large for that when it was opened; once.
+    pub(super) async fn check(&self) -> Result<(), DatabaseError> {
+        self.check.run().await.map_err(|error| damaged(&self.file, error))
     }
 
     /// Empties the write-ahead log, which holds the pages as they were before something was deleted from them.
@@ -88,6 +104,7 @@ impl Sqlite {
     }
 
     pub(super) async fn close(&self) {
+        self.check.end().await;
         // The last one to close empties the log, which only a connection that may write can.
         self.readers.close().await;
         self.writer.close().await;
@@ -95,16 +112,12 @@ impl Sqlite {
 }
 
 /// Opens once: settings, damage, tables. What a process that was killed has deleted is overwritten here too.
-async fn prepare(options: &SqliteConnectOptions) -> Result<(), DatabaseError> {
+async fn prepare(options: &SqliteConnectOptions, checks: bool) -> Result<(), DatabaseError> {
     let mut connection = SqliteConnection::connect_with(options).await?;
     in_force(&mut connection).await?;
-    // Every page and row, but not whether each index agrees with its table: 0.4 s instead of 3.4 s for a million keys
-    // (234 MB), and all our searches go by index, so that one that disagrees can only hide a row, not alter one.
-    let found: Vec<(String,)> = sqlx::query_as("PRAGMA quick_check(1)").fetch_all(&mut connection).await?;
-    match found.first() {
-        Some((said,)) if said == "ok" => {}
-        Some((said,)) => return Err(damage(options.get_filename(), said)),
-        None => return Err(damage(options.get_filename(), "the check says nothing")),
+    if checks {
+        let found = sqlx::query_as("PRAGMA quick_check(1)").fetch_all(&mut connection).await?;
+        check::judge(options.get_filename(), &found)?;
     }
     // In one transaction that begins as a writer, so that two processes do not make the same table.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -182,12 +195,6 @@ fn unfit(error: DatabaseError) -> sqlx::Error {
     sqlx::Error::Configuration(Box::new(error))
 }
 
-fn damage(file: &Path, what: &str) -> DatabaseError {
-    // The check's own heading tells the reader nothing.
-    let what = what.trim_start_matches("*** in database main ***\n").to_owned();
-    DatabaseError::Damaged { file: file.to_owned(), what }
-}
-
 /// Names the file when SQLite could not read what is in it.
 fn damaged(file: &Path, error: DatabaseError) -> DatabaseError {
     /// The primary codes of a malformed file, and of one that is no database.
@@ -195,7 +202,7 @@ fn damaged(file: &Path, error: DatabaseError) -> DatabaseError {
     let DatabaseError::Driver(driver) = &error else { return error };
     let code = driver.code().and_then(|code| code.parse::<i32>().ok());
     if code.is_some_and(|code| MALFORMED.contains(&(code & 0xff))) {
-        return damage(file, &driver.to_string());
+        return check::damage(file, &driver.to_string());
     }
     error
 }
