@@ -66,11 +66,16 @@ impl People {
     pub async fn log_in(&self, asked: LogIn<'_>, caller: &Caller) -> Result<LoggedIn, LogInProblem> {
         let signing = self.signing().ok_or(LogInProblem::Unavailable)?;
         self.recorder.check_room().map_err(|_| LogInProblem::Unavailable)?;
+        let from = Prefix::of(caller.address);
+        if !self.pool.has_room(from) {
+            // Whoever is asked for: nobody is looked up.
+            return Err(LogInProblem::Busy { retry_after_s: RETRY_AFTER_S });
+        }
         let name = UserName::parse(asked.name).ok();
         // Whatever was typed counts, in the one form that a name has.
         let account = name.as_ref().map_or_else(|| cut(asked.name, 128).to_lowercase(), ToString::to_string);
         let device = asked.device.and_then(|mark| signing.devices.recognise(&account, mark));
-        let attempt = self.attempt(&account, device.as_ref(), Prefix::of(caller.address));
+        let attempt = self.attempt(&account, device.as_ref(), from);
 
         let looked_for = match &name {
             Some(name) => Some(name.clone()),

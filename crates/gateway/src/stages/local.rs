@@ -5,7 +5,7 @@
 //! cookies it gets all, because it sets some. Answers 503 where nobody is there to answer, or not in time.
 
 use bytes::Bytes;
-use http::{Request as HttpRequest, Response, header};
+use http::{Request as HttpRequest, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use portcullis_contract::identity::Place;
 use portcullis_contract::ports::LocalRequest;
@@ -71,7 +71,12 @@ pub(crate) async fn answer(
     let asked = LocalRequest { request, place, origin, client, id, who };
     let answered = timeout(target.route.response_timeout, people.local.answer(asked)).await;
     let response = answered.map_err(|_| Refusal::unsettled("the gate's own answer took too long"))?;
-    story.pass(response.status().as_str());
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // A refusal like any other, so that the ledger counts a storm of them and is not filled by it.
+        story.refused(&Refusal::busy("whoever answers here has no room, or cannot reach the store"));
+    } else {
+        story.pass(response.status().as_str());
+    }
     Ok(response)
 }
 

@@ -34,9 +34,10 @@ impl Kept {
 
 impl Local for Kept {
     fn answer(&self, asked: LocalRequest) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send + '_>> {
-        self.0.lock().unwrap().push(asked);
         let mut response = Response::new(Bytes::from_static(b"ours"));
-        *response.status_mut() = StatusCode::CREATED;
+        let is_full = asked.request.uri().path() == "/.portcullis/full";
+        *response.status_mut() = if is_full { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::CREATED };
+        self.0.lock().unwrap().push(asked);
         for (name, value) in [
             ("set-cookie", "portcullis=x; HttpOnly"),
             ("x-frame-options", "SAMEORIGIN"),
@@ -105,6 +106,19 @@ async fn the_gate_answers_for_the_portal_and_its_own_paths_and_no_upstream_hears
         assert_eq!(told, (&"portcullis".into(), &201.into(), &kept.id.to_string().into()));
     }
     assert_eq!(gate.world.upstream.requests_total(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_nobody_has_room_to_answer_is_told_as_a_refusal() {
+    let gate = Peopled::start().await;
+    for host in ["shop", "login"] {
+        gate.world.forget_events();
+        let answer = gate.client.get(gate.url(host, "/.portcullis/full")).send().await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (503, "ours".to_owned()));
+        let events = gate.world.events(1).await;
+        let told = ["outcome", "blame", "stage"].map(|field| events[0][field].as_str().unwrap());
+        assert_eq!((events[0]["status"].as_u64(), told), (Some(503), ["refused", "operator", "respond"]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ use portcullis_testkit::{Client, Upstream};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
-use crate::{DEADLINE, Held, config, is_wanted, mib, say, start};
+use crate::{DEADLINE, Held, config, cpu_seconds, is_wanted, mib, say, start};
 
 /// Where the attackers come from; everybody else is at 127.0.0.1.
 const FROM: [u8; 4] = [127, 7, 7, 7];
@@ -135,14 +135,6 @@ async fn attackers_of_http2_cost_little_and_others_are_answered() {
         let after = Held::when_quiet(&gate, &client, &upstream).await;
         assert!(after.is_no_more_than(&quiet), "{after:?} after {what}, {quiet:?} before");
     }
-}
-
-/// What a process has used of the CPUs, in seconds.
-fn cpu_seconds(process_id: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap();
-    let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
-    // Linux counts hundredths of a second for everyone who asks.
-    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 /// Asks for what the gate answers by itself until the time is up: how often, and how long it took at most.

@@ -15,13 +15,19 @@
 mod certificates;
 mod chaos;
 mod connections;
+mod enumeration;
 mod http2;
 mod identity;
 mod ledger;
 mod load;
+mod people;
 mod reloads;
 mod slow;
+mod storm;
 mod streams;
+#[path = "../e2e/identity/visitor.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest of it")]
+mod visitor;
 
 use std::path::Path;
 use std::time::Duration;
@@ -114,4 +120,12 @@ impl Held {
 /// KiB as MiB with one decimal.
 pub(crate) fn mib(kib: u64) -> String {
     format!("{:.1} MiB", kib as f64 / 1024.0)
+}
+
+/// What a process has used of the CPUs, in seconds.
+pub(crate) fn cpu_seconds(process_id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap();
+    let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    // Linux counts hundredths of a second for everyone who asks.
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }

@@ -32,38 +32,43 @@ async fn a_right_password_begins_a_session_that_its_cookie_shows() {
     assert_eq!(entry.personal.session, Some(begun.session.id.to_string().into()));
 }
 
+/// What cannot log in, and why the ledger says so.
+const REFUSED: [(&str, &str, &str); 8] = [
+    ("nobody", PASSWORD, "no such account, or it has no password"),
+    ("ben", OTHER, "the password is wrong"),
+    ("cid", PASSWORD, "the account is disabled"),
+    ("dan", PASSWORD, "no such account, or it has no password"),
+    ("eve", OTHER, "the password is wrong"),
+    ("ann", PASSWORD, "too many wrong passwords before; this one was not looked at"),
+    ("no name!", PASSWORD, "no such account, or it has no password"),
+    ("this-name-is-longer-than-a-name-can-be-", PASSWORD, "no such account, or it has no password"),
+];
+
 #[tokio::test]
 async fn every_refused_log_in_costs_and_says_the_same() {
     let world = World::new().await;
     world.make("cid", &["user"]).await;
     let cid = world.user("cid").await;
     world.people.set_state(cid.id, UserState::Disabled, &local()).await.unwrap();
-    let passwordless = NewUser {
-        name: UserName::parse("dan").unwrap(),
-        user_id: None,
-        roles: Vec::new(),
-        password: NewPassword::None,
-    };
-    world.people.create_user(passwordless, &local()).await.unwrap();
+    // One who has chosen no password yet, and one whose password came from another program.
+    let imported = NewPassword::Imported(SecretString::from(as_authelia_does(PASSWORD)));
+    for (name, password) in [("dan", NewPassword::None), ("eve", imported)] {
+        let name = UserName::parse(name).unwrap();
+        let user = NewUser { name, user_id: None, roles: Vec::new(), password };
+        world.people.create_user(user, &local()).await.unwrap();
+    }
     // Somebody whose account has to wait.
     for from in 100..110 {
         world.try_log_in("ann", OTHER, None, Wants::Cookie, from).await.unwrap_err();
     }
     world.outside.audit.take();
     let mut seen = Vec::new();
-    let tries = [
-        ("nobody", PASSWORD, "no such account, or it has no password"),
-        ("ben", OTHER, "the password is wrong"),
-        ("cid", PASSWORD, "the account is disabled"),
-        ("dan", PASSWORD, "no such account, or it has no password"),
-        ("ann", PASSWORD, "too many wrong passwords before; this one was not looked at"),
-        ("no name!", PASSWORD, "no such account, or it has no password"),
-        (&"x".repeat(1000), PASSWORD, "no such account, or it has no password"),
-    ];
-    for (at, (name, password, reason)) in (1..).zip(tries) {
+    let tries = [Wants::Cookie, Wants::Tokens].into_iter().flat_map(|wants| REFUSED.map(|one| (wants, one)));
+    for (at, (wants, (name, password, reason))) in (1..).zip(tries) {
+        let name = if name.ends_with('-') { name.repeat(25) } else { name.to_owned() };
         world.outside.memory.take_calls();
         let hashed = world.people.figures().hashed;
-        let problem = world.try_log_in(name, password, None, Wants::Cookie, at).await.unwrap_err();
+        let problem = world.try_log_in(&name, password, None, wants, at).await.unwrap_err();
         let hashes = world.people.figures().hashed - hashed;
         seen.push((problem, hashes, world.outside.memory.take_calls()));
         let [entry] = world.outside.audit.take().try_into().unwrap();
@@ -113,6 +118,35 @@ async fn who_does_not_wait_for_the_answer_is_counted_all_the_same() {
     }
     assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 9).await.is_err());
     assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 8).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_finds_no_room_hears_so_before_anything_is_done() {
+    let world = World::new().await;
+    let from = super::world::caller(1);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+    let mut flood = tokio::task::JoinSet::new();
+    while world.people.pool.has_room(portcullis_model::Prefix::of(from.address)) {
+        let (people, held) = (std::sync::Arc::clone(&world.people), std::sync::Arc::clone(&held));
+        let prefix = portcullis_model::Prefix::of(from.address);
+        flood.spawn(async move { people.pool.run(prefix, move || held.lock().unwrap().recv()).await });
+        tokio::task::yield_now().await;
+    }
+    let begun = world.people.figures().hashed;
+    for name in ["ben", "nobody"] {
+        let problem = world.try_log_in(name, PASSWORD, None, Wants::Cookie, 1).await.unwrap_err();
+        assert!(matches!(problem, LogInProblem::Busy { .. }), "{problem:?}");
+    }
+    assert!(world.outside.memory.take_calls().is_empty() && world.outside.audit.take().is_empty());
+    assert_eq!(world.people.figures().hashed, begun);
+    // Others find room, and nothing was counted against anybody.
+    drop(release);
+    assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 2).await.is_ok());
+    flood.shutdown().await;
+    for _ in 0..2 {
+        assert!(world.try_log_in("ben", PASSWORD, None, Wants::Cookie, 1).await.is_ok());
+    }
 }
 
 #[tokio::test]

@@ -46,8 +46,10 @@ async fn nobody_can_tell_which_names_there_are() {
     let mut browser = world.browser();
     let proof = hidden(&text(&browser.get(LOG_IN).await), "/.portcullis/login", "proof");
     let mut seen: Vec<(StatusCode, HeaderMap, String)> = Vec::new();
-    // Known, unknown, disabled with the right password, no name at all; then the same when it is locked.
-    let tries = ["ann", "zoe", "dis", "--"].into_iter().chain(["ann"; 12]).chain(["zoe"; 12]);
+    // Known, unknown, disabled with the right password, without one, from another program; after five tries the same from an
+    // address that has to wait, and of accounts that have to.
+    let kinds = ["ann", "zoe", "dis", "new", "imp"];
+    let tries = kinds.into_iter().chain(["--"]).chain(kinds).chain(["ann"; 12]).chain(["zoe"; 12]);
     for name in tries {
         let password = if name == "dis" { PASSWORD } else { "wrong horse battery staple" };
         let form = [("proof", proof.as_str()), ("username", name), ("password", password)];

@@ -35,6 +35,9 @@ pub(super) const BOARD: &str = "https://board.test";
 /// What everybody has chosen.
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 
+/// The same under bcrypt.
+const BCRYPT: &str = "$2b$04$zQ4QT5HToJYD8e/WfJmF6.pi9.xtxWsSHpM5OZUmyw1M8kBQG6.yO";
+
 const APPLICATIONS: &str = "[application.shop]\nhosts = [\"shop.test\"]\nupstream.servers = [\"http://127.0.0.1:1\"]\n\
     [[application.shop.route]]\nname = \"all\"\npath = \"/*\"\npublic = true\n\
     [application.board]\nhosts = [\"board.test\", \"*.spread.test\", \"*\"]\nupstream.servers = [\"http://127.0.0.1:1\"]\n\
@@ -57,7 +60,8 @@ pub(super) struct Browser<'a> {
 }
 
 impl World {
-    /// With the portal on a host of its own, and `ann`, `ben` and `dis`, who is disabled.
+    /// With the portal on a host of its own, and `ann`, `ben`, `dis`, who is disabled, `new`, who has no password yet, and `imp`,
+    /// whose password came from another program.
     pub(super) async fn start() -> Self {
         Self::at(PORTAL).await
     }
@@ -65,7 +69,7 @@ impl World {
     /// With a portal at this origin, and the same people.
     pub(super) async fn at(portal: &str) -> Self {
         let world = Self::empty(portal).await;
-        for (id, name) in [(1, "ann"), (2, "ben"), (3, "dis")] {
+        for (id, name) in [(1, "ann"), (2, "ben"), (3, "dis"), (4, "new"), (5, "imp")] {
             world.make(id, name).await;
         }
         world
@@ -101,12 +105,16 @@ impl World {
     async fn make(&self, id: u8, name: &str) {
         let log_in = self.snapshot.log_in.as_ref().unwrap();
         let verifier = Verifier::new(log_in.passwords.cost, []);
-        let stored = verifier.hash(&Candidate::new(PASSWORD), &[id; 16]).unwrap();
+        let stored = match name {
+            "new" => None,
+            "imp" => Some(BCRYPT.to_owned()),
+            _ => verifier.hash(&Candidate::new(PASSWORD), &[id; 16]).map(|stored| stored.as_str().to_owned()),
+        };
         let user = User {
             id: UserId([id; 16]),
             name: UserName::parse(name).unwrap(),
             user_id: None,
-            password: Some(SecretString::from(stored.as_str())),
+            password: stored.map(SecretString::from),
             password_set: None,
             roles: vec![RoleName::parse("user").unwrap()],
             state: if name == "dis" { UserState::Disabled } else { UserState::Active },

@@ -3,6 +3,7 @@
 use portcullis_testkit::eventually;
 use serde_json::json;
 
+use crate::commands::Terminal;
 use crate::gate::DEADLINE;
 use crate::identity::world::{NAME, PASSWORD, PORTAL, World};
 
@@ -32,20 +33,52 @@ async fn a_program_gets_tokens_for_a_password_and_new_ones_for_a_token() {
     eventually(DEADLINE, || async { world.with_token(&access).await.status == 401 }).await;
 }
 
+/// Nobody has this password, nor one with that hash.
+const WRONG: &str = "not the password at all";
+const BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuQ6SL8TPjLSAmGuTNb9VBmyCbxEVlEJa";
+
 #[tokio::test]
 async fn wrong_names_and_passwords_are_answered_alike() {
     let world = World::with_administrator("").await;
+    let terminal = Terminal::new();
+    terminal.write("users", &format!("imported:{BCRYPT}\nlockedup:{BCRYPT}\ndisabled:{BCRYPT}\n"));
+    let config = world.gate.folder().join("portcullis.toml");
+    for line in [
+        &format!("user import --format htpasswd {} --role user", terminal.path("users").display()),
+        "user disable disabled",
+        "user add nopassword --role user",
+    ] {
+        terminal.types(&format!("{line} --config {}", config.display())).await.fine();
+    }
+    let body = |name, password| json!({ "grant": "password", "username": name, "password": password });
+    let host = "shop.localhost:8080";
+    let url = world.gate.url("/.portcullis/token");
+    // Each from an address of its own, so that none of them has to wait.
+    let mut from = (1..).map(|number| [127, 4, 0, number]);
+    let mut ask = async |name, password| {
+        let client = portcullis_testkit::Client::from_address(from.next().unwrap());
+        client.post(&url).header("host", host).json(&body(name, password)).send().await
+    };
+    for _ in 0..10 {
+        ask("lockedup", WRONG).await;
+    }
     let mut answers = Vec::new();
-    for (name, password) in
-        [(NAME, "not the password at all"), ("nobody@example.com", PASSWORD), ("", ""), ("a b", PASSWORD)]
-    {
-        let asked = json!({ "grant": "password", "username": name, "password": password });
-        let answer = world.program("/.portcullis/token", &asked).await;
-        let mut told = answer.json();
-        assert_eq!(told["error"], "Invalid credentials");
-        told.as_object_mut().unwrap().remove("request_id");
-        let names: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
-        answers.push((answer.status, told, names));
+    for (name, password) in [
+        (NAME, WRONG),
+        ("nobody@example.com", PASSWORD),
+        ("lockedup", WRONG),
+        ("disabled", WRONG),
+        ("nopassword", WRONG),
+        ("imported", WRONG),
+        ("", ""),
+        ("a b", PASSWORD),
+    ] {
+        let mut answer = ask(name, password).await;
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        answer.headers.remove("x-request-id").unwrap();
+        answer.headers.remove("date").unwrap();
+        assert_eq!(answer.json()["error"], "Invalid credentials");
+        answers.push((answer.status, answer.headers.clone(), answer.text().replace(&id, "ID")));
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
 }
