@@ -4,8 +4,8 @@
 //! wait after too many wrong ones: the store is asked the same question, the same hashes are computed, and the same
 //! answer is given. Only the ledger knows which it was.
 //!
-//! A try is counted before its password is looked at. It is settled by the thread that has looked at it, also when the
-//! client has gone meanwhile: nobody tries for free by not waiting for the answer.
+//! A try is counted before its password is looked at. It is settled by the clerk of the thread that has looked at it, also when
+//! the client has gone meanwhile: nobody tries for free by not waiting for the answer.
 
 use std::sync::Arc;
 

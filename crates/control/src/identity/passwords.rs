@@ -103,16 +103,19 @@ impl People {
             if standing == Standing::Locked && verdict == Verdict::Refused(Reason::Unknown) {
                 verdict = Verdict::Refused(Reason::Locked);
             }
-            let is_right = matches!(verdict, Verdict::Accepted { .. });
-            let outcome = if is_right { Tried::Right } else { Tried::Wrong };
-            let blocks = attempt.map(|attempt| attempt.settle(outcome)).unwrap_or_default();
             let rehashed = match verdict {
                 Verdict::Accepted { rehash: true } => verifier.hash(&candidate, &salt),
                 _ => None,
             };
+            (verdict, rehashed)
+        };
+        let settle = move |(verdict, rehashed)| {
+            let is_right = matches!(verdict, Verdict::Accepted { .. });
+            let outcome = if is_right { Tried::Right } else { Tried::Wrong };
+            let blocks = attempt.map(|attempt| attempt.settle(outcome)).unwrap_or_default();
             Judgement { verdict, rehashed, blocks }
         };
-        self.pool.run(Prefix::of(caller.address), work).await
+        self.pool.run_then(Prefix::of(caller.address), work, settle).await
     }
 
     /// Hashes a password that somebody of this name chooses, if it may be chosen. To judge that takes long too.

@@ -6,12 +6,16 @@
 //! more room the longest lane loses its last. Nobody waits for longer than [`WAIT_MAX`].
 //!
 //! Whoever leaves meanwhile (a future that is dropped) leaves the lane too; a hash that has begun is finished.
+//!
+//! **A niced thread holds no lock that others wait for.** It may be put aside at any instruction, for seconds where others
+//! compute too, and whoever then waits for its lock waits as long: all other requests. So each thread that hashes has a
+//! clerk, with the priority of all others, which takes jobs from the lanes, hands over what is slow, and does the rest.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -60,8 +64,11 @@ struct Lanes {
 struct Job {
     number: u64,
     begun: Arc<AtomicBool>,
-    run: Box<dyn FnOnce() + Send>,
+    run: Box<dyn FnOnce(&Hasher) + Send>,
 }
+
+/// A niced thread, as its clerk knows it. It ends with its clerk.
+struct Hasher(mpsc::Sender<Box<dyn FnOnce() + Send>>);
 
 /// A place in a lane, given up when it is dropped.
 struct Waiting<'a> {
@@ -82,8 +89,8 @@ impl Pool {
         });
         let pool = Self(Arc::clone(&shared));
         for number in 0..threads.get() {
-            let shared = Arc::clone(&shared);
-            thread::Builder::new().name(format!("passwords-{number}")).spawn(move || shared.work())?;
+            let (shared, hasher) = (Arc::clone(&shared), Hasher::start(number)?);
+            thread::Builder::new().name(format!("lanes-{number}")).spawn(move || shared.work(&hasher))?;
         }
         Ok(pool)
     }
@@ -94,10 +101,22 @@ impl Pool {
         prefix: Prefix,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Full> {
+        self.run_then(prefix, work, |done| done).await
+    }
+
+    /// The same; then its clerk does what is quick, whether or not anybody still waits. What takes a lock belongs there.
+    pub(super) async fn run_then<W: Send + 'static, T: Send + 'static>(
+        &self,
+        prefix: Prefix,
+        work: impl FnOnce() -> W + Send + 'static,
+        then: impl FnOnce(W) -> T + Send + 'static,
+    ) -> Result<T, Full> {
         let (tell, mut told) = oneshot::channel();
-        let run = Box::new(move || {
-            // Nobody listens any more: the hash is lost, and nothing else.
-            let _ = tell.send(work());
+        let run = Box::new(move |hasher: &Hasher| {
+            if let Some(done) = hasher.does(work) {
+                // Nobody listens any more: the hash is lost, and nothing else.
+                let _ = tell.send(then(done));
+            }
         });
         let waiting = self.0.join(prefix, run)?;
         let done = match timeout(WAIT_MAX, &mut told).await {
@@ -140,7 +159,7 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, prefix: Prefix, run: Box<dyn FnOnce() + Send>) -> Result<Waiting<'_>, Full> {
+    fn join(&self, prefix: Prefix, run: Box<dyn FnOnce(&Hasher) + Send>) -> Result<Waiting<'_>, Full> {
         let begun = Arc::new(AtomicBool::new(false));
         let mut lanes = self.lanes();
         let pushed_out = if lanes.waiting < self.places { None } else { Some(lanes.push_out(prefix)?) };
@@ -154,12 +173,8 @@ impl Shared {
         Ok(Waiting { shared: self, prefix, number, begun })
     }
 
-    /// What a thread does.
-    fn work(&self) {
-        // On Linux this is about the thread alone.
-        if let Err(why) = rustix::process::setpriority_process(None, NICE) {
-            tracing::warn!(%why, "a thread that hashes passwords has the priority of all others");
-        }
+    /// What a clerk does.
+    fn work(&self, hasher: &Hasher) {
         loop {
             let mut lanes = self.lanes();
             let job = loop {
@@ -174,10 +189,39 @@ impl Shared {
             job.begun.store(true, Ordering::SeqCst);
             self.begun.fetch_add(1, Ordering::Relaxed);
             drop(lanes);
-            if std::panic::catch_unwind(AssertUnwindSafe(job.run)).is_err() {
-                tracing::error!("hashing a password ended in a panic");
+            if std::panic::catch_unwind(AssertUnwindSafe(|| (job.run)(hasher))).is_err() {
+                tracing::error!("what follows a hash ended in a panic");
             }
         }
+    }
+}
+
+impl Hasher {
+    fn start(number: usize) -> std::io::Result<Self> {
+        let (ask, asked) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let hash = move || {
+            // On Linux this is about the thread alone.
+            if let Err(why) = rustix::process::setpriority_process(None, NICE) {
+                tracing::warn!(%why, "a thread that hashes passwords has the priority of all others");
+            }
+            for work in asked {
+                if std::panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+                    tracing::error!("hashing a password ended in a panic");
+                }
+            }
+        };
+        thread::Builder::new().name(format!("passwords-{number}")).spawn(hash)?;
+        Ok(Self(ask))
+    }
+
+    /// Has `work` done and waits for it; `None` when it has panicked.
+    fn does<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (tell, told) = mpsc::sync_channel(1);
+        let work = Box::new(move || {
+            let _ = tell.send(work());
+        });
+        self.0.send(work).ok()?;
+        told.recv().ok()
     }
 }
 
@@ -363,9 +407,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_what_is_slow_is_done_by_a_niced_thread() {
+        let pool = Pool::start(ONE).unwrap();
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let [slow, quick] = pool.run_then(prefix(1), nice, move |slow| [slow, nice()]).await.unwrap();
+        assert_eq!((slow, quick), (NICE, nice()));
+        assert_ne!(slow, quick);
+    }
+
+    #[tokio::test]
     async fn a_panic_costs_its_own_job_alone() {
         let pool = Pool::start(ONE).unwrap();
         let broken: Result<(), Full> = pool.run(prefix(1), || panic!("broken")).await;
+        assert_eq!(broken, Err(Full));
+        let broken: Result<(), Full> = pool.run_then(prefix(1), || (), |()| panic!("broken")).await;
         assert_eq!(broken, Err(Full));
         assert_eq!(pool.run(prefix(1), || 7).await, Ok(7));
     }

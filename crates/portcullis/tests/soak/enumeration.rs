@@ -144,14 +144,8 @@ async fn browsers_cannot_tell_who_has_an_account_by_time_while_imports_are_left(
     if !is_wanted("3,000 tries at the log-in page") {
         return;
     }
-    let kinds = [
-        Kind::Unknown,
-        Kind::Known,
-        Kind::Locked,
-        Kind::Disabled,
-        Kind::WithoutPassword,
-        Kind::Imported,
-    ];
+    let kinds =
+        [Kind::Unknown, Kind::Known, Kind::Locked, Kind::Disabled, Kind::WithoutPassword, Kind::Imported];
     tell_apart("by the page", &kinds, async |gate| Way::Page(Form::get(gate).await), 403).await;
 }
 
@@ -202,7 +196,10 @@ async fn tell_apart(how: &str, kinds: &[Kind], way: impl AsyncFn(&Gate) -> Way, 
     let (seen, half) = (least_seen(unknown), unknown[unknown.len() / 2]);
     say(&format!("{how}: a difference of {seen:.2} ms would have been seen"));
     assert_eq!(apart, [], "these take another time than unknown names");
-    assert!(seen < half * TO_BE_SEEN, "the machine is too busy: {seen:.2} ms of {half:.2} ms would be overlooked");
+    assert!(
+        seen < half * TO_BE_SEEN,
+        "the machine is too busy: {seen:.2} ms of {half:.2} ms would be overlooked"
+    );
 }
 
 /// Each kind and each of its tries in one round, in random order.
