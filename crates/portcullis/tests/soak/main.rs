@@ -25,9 +25,6 @@ mod reloads;
 mod slow;
 mod storm;
 mod streams;
-#[path = "../e2e/identity/visitor.rs"]
-#[allow(dead_code, reason = "the end-to-end tests use the rest of it")]
-mod visitor;
 
 use std::path::Path;
 use std::time::Duration;

@@ -6,13 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use portcullis_testkit::{Client, Gate, RawConnection, Upstream};
+use portcullis_testkit::{Client, Gate, RawConnection, Upstream, Visitor};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{interval, interval_at, timeout};
 
 use crate::people::{ARGON2, Form, PASSWORD, SHOP, asked, config, import, somewhere, status_of, token_bytes};
-use crate::visitor::Visitor;
 use crate::{cpu_seconds, is_wanted, metric, mib, say, start};
 
 const STORM: Duration = Duration::from_secs(30);

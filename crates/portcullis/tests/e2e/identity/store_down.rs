@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_testkit::{Answer, Client, Gate, Postgres, Upstream, eventually};
+use portcullis_testkit::{Answer, Client, Gate, Postgres, Upstream, Visitor, eventually};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use crate::identity::visitor::Visitor;
 use crate::identity::world::{NAME, PASSWORD, PORTAL, SHOP, World, builder};
 
 const STALE_MAX: Duration = Duration::from_secs(20);
