@@ -11,8 +11,8 @@ use portcullis_contract::identity::{RoleChanged, StoreProblem, StoredRole};
 use portcullis_model::audit::{Severity, action};
 use portcullis_model::{Permissions, RoleName};
 
-use super::asked::{Caller, PeopleProblem, Role, RoleOrigin, unknown};
-use super::events::Event;
+use super::asked::{Caller, PeopleProblem, Role, RoleOrigin};
+use super::events::{Event, Intended};
 use super::{People, Rules, asked};
 
 impl People {
@@ -50,11 +50,11 @@ impl People {
         caller: &Caller,
     ) -> Result<Role, PeopleProblem> {
         self.check_role(&name, &permissions)?;
-        self.recorder.check_room()?;
         let role = StoredRole { name, permissions, created: self.clock.wall(), version: 0 };
-        done(self.store.roles.create(&role).await.map_err(unknown)?)?;
-        let event = Event::change(action::ROLE_CREATE);
-        self.role_changed(event, &role.name, None, Some(&role.permissions), caller).await?;
+        let event = told(action::ROLE_CREATE, &role.name, None, Some(&role.permissions));
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(self.store.roles.create(&role).await.map(why_not))?;
+        self.role_changed(intended).await?;
         Ok(shown(&self.rules.load(), &role))
     }
 
@@ -68,16 +68,16 @@ impl People {
         caller: &Caller,
     ) -> Result<Role, PeopleProblem> {
         self.check_role(name, &permissions)?;
-        self.recorder.check_room()?;
         let mut role = self.stored_role(name).await?;
         if seen.is_some_and(|version| version != role.version) {
             return Err(PeopleProblem::Stale);
         }
         let old = std::mem::replace(&mut role.permissions, permissions);
         let administrators: Vec<RoleName> = self.rules.load().declared.administrators().cloned().collect();
-        done(self.store.roles.change(&role, &administrators).await.map_err(unknown)?)?;
-        let event = Event::change(action::ROLE_CHANGE);
-        self.role_changed(event, name, Some(&old), Some(&role.permissions), caller).await?;
+        let event = told(action::ROLE_CHANGE, name, Some(&old), Some(&role.permissions));
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(self.store.roles.change(&role, &administrators).await.map(why_not))?;
+        self.role_changed(intended).await?;
         role.version += 1;
         Ok(shown(&self.rules.load(), &role))
     }
@@ -85,11 +85,11 @@ impl People {
     /// Deletes a role that nobody has.
     pub async fn delete_role(&self, name: &RoleName, caller: &Caller) -> Result<(), PeopleProblem> {
         self.check_own(name)?;
-        self.recorder.check_room()?;
         let role = self.stored_role(name).await?;
-        done(self.store.roles.delete(name).await.map_err(unknown)?)?;
-        let event = Event::change(action::ROLE_DELETE);
-        self.role_changed(event, name, Some(&role.permissions), None, caller).await
+        let event = told(action::ROLE_DELETE, name, Some(&role.permissions), None);
+        let intended = self.recorder.intend(event, caller).await?;
+        let intended = intended.unless(self.store.roles.delete(name).await.map(why_not))?;
+        self.role_changed(intended).await
     }
 
     /// Reads the store's roles and puts them in force. One reading after the other, so that a later one is never replaced
@@ -150,33 +150,36 @@ impl People {
         }
     }
 
-    /// Puts a change in force here at once, and records it. Other nodes hear of it by the stream of ends.
-    async fn role_changed(
-        &self,
-        event: Event,
-        name: &RoleName,
-        old: Option<&Permissions>,
-        new: Option<&Permissions>,
-        caller: &Caller,
-    ) -> Result<(), PeopleProblem> {
+    /// Puts a change in force here at once, and records that it was made. Other nodes hear of it by the stream of ends.
+    async fn role_changed(&self, intended: Intended<'_>) -> Result<(), PeopleProblem> {
         if let Err(problem) = self.read_roles().await {
             // The next reading of the stream does it.
             asked::report(&problem);
         }
-        let text = |permissions: &Permissions| permissions.to_string();
-        let event = event.severity(Severity::High).details(format!("role {name}"));
-        self.recorder.keep(event.was_and_is("role.permissions", old.map(text), new.map(text)), caller).await
+        intended.done().await
     }
 }
 
-fn done(changed: RoleChanged) -> Result<(), PeopleProblem> {
+/// What the ledger is told of a role.
+fn told(
+    action: &'static str,
+    name: &RoleName,
+    old: Option<&Permissions>,
+    new: Option<&Permissions>,
+) -> Event {
+    let text = |permissions: &Permissions| permissions.to_string();
+    let event = Event::change(action).severity(Severity::High).details(format!("role {name}"));
+    event.was_and_is("role.permissions", old.map(text), new.map(text))
+}
+
+fn why_not(changed: RoleChanged) -> Option<PeopleProblem> {
     match changed {
-        RoleChanged::Yes => Ok(()),
-        RoleChanged::Stale => Err(PeopleProblem::Stale),
-        RoleChanged::NameTaken => Err(PeopleProblem::NameTaken),
-        RoleChanged::Full => Err(PeopleProblem::TooManyRoles),
-        RoleChanged::Held(count) => Err(PeopleProblem::RoleHeld(count)),
-        RoleChanged::LastAdministrator => Err(PeopleProblem::LastAdministrator),
+        RoleChanged::Yes => None,
+        RoleChanged::Stale => Some(PeopleProblem::Stale),
+        RoleChanged::NameTaken => Some(PeopleProblem::NameTaken),
+        RoleChanged::Full => Some(PeopleProblem::TooManyRoles),
+        RoleChanged::Held(count) => Some(PeopleProblem::RoleHeld(count)),
+        RoleChanged::LastAdministrator => Some(PeopleProblem::LastAdministrator),
     }
 }
 
