@@ -78,9 +78,9 @@ pub fn generate(random: &[u8; 32]) -> SecretString {
     // The final size from the start: growing would leave parts of the key in freed memory.
     let mut key = Zeroizing::new(String::with_capacity(KEY_BYTES));
     key.push_str(KEY_PREFIX);
-    key.push_str(&base62(random, SECRET_CHARACTERS));
+    key.extend(base62::<32, SECRET_CHARACTERS>(random).iter().copied().map(char::from));
     let checksum = checksum(&key);
-    key.push_str(&checksum);
+    key.extend(checksum.iter().copied().map(char::from));
     SecretString::from(key.as_str())
 }
 
@@ -111,7 +111,7 @@ fn is_whole(key: &str) -> bool {
     };
     let alphabet = body.bytes().skip(KEY_PREFIX.len()).all(|byte| byte.is_ascii_alphanumeric());
     // Comparing in constant time would be pointless: everyone can compute the checksum.
-    alphabet && *presented == **checksum(body)
+    alphabet && presented.as_bytes() == checksum(body).as_slice()
 }
 
 /// Whether a text is from documentation, a template that was not filled in, or a few characters over and
@@ -133,14 +133,15 @@ fn is_placeholder(text: &str) -> bool {
     template || repeated || same_in_a_row || PLACEHOLDER_WORDS.iter().any(|word| letters.contains(word))
 }
 
-fn checksum(body: &str) -> Zeroizing<String> {
-    base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), CHECKSUM_CHARACTERS)
+fn checksum(body: &str) -> Zeroizing<[u8; CHECKSUM_CHARACTERS]> {
+    base62(&crc32fast::hash(body.as_bytes()).to_be_bytes())
 }
 
-/// Writes a big-endian number in exactly `digits` digits of base 62; the caller knows that it fits.
-fn base62(number: &[u8], digits: usize) -> Zeroizing<String> {
-    let mut number = Zeroizing::new(number.to_vec());
-    let mut text = Zeroizing::new(vec![0; digits]);
+/// Writes a big-endian number in exactly `DIGITS` digits of base 62; the caller knows that it fits. Each check of a key
+/// comes here, so it asks for no memory.
+fn base62<const BYTES: usize, const DIGITS: usize>(number: &[u8; BYTES]) -> Zeroizing<[u8; DIGITS]> {
+    let mut number = Zeroizing::new(*number);
+    let mut text = Zeroizing::new([0; DIGITS]);
     for digit in text.iter_mut().rev() {
         // Long division: the remainder of the whole number by 62 is the next digit from the right.
         let mut remainder = 0_u32;
@@ -153,7 +154,5 @@ fn base62(number: &[u8], digits: usize) -> Zeroizing<String> {
         }
         *digit = ALPHABET.get(remainder as usize).copied().unwrap_or(b'0');
     }
-    let mut written = Zeroizing::new(String::with_capacity(digits));
-    written.extend(text.iter().map(|byte| char::from(*byte)));
-    written
+    text
 }

@@ -85,8 +85,8 @@ async fn main() {
     }
     let shown = Credential { place: &place, kind: CredentialKind::Cookie, text: cookie.expose_secret() };
     let who = people.ask(shown, outside.wall()).await.unwrap();
-    let now = outside.wall();
-    say("an assertion, remembered", CALLS, || drop(black_box(people.assert(&who, &shop(), now))));
+    let (to, now) = (shop(), outside.wall());
+    say("an assertion, remembered", CALLS, || drop(black_box(people.assert(&who, &to, now))));
     let mut forged = token.expose_secret().to_owned();
     let last = forged.pop().unwrap();
     forged.push(if last == 'A' { 'Q' } else { 'A' });
