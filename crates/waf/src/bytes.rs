@@ -99,7 +99,11 @@ impl ByteSet {
 
     /// Its bytes in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..=u8::MAX).filter(|byte| self.contains(*byte))
+        let words = self.0.into_iter().zip([0, 64, 128, 192]);
+        words.flat_map(|(word, first)| {
+            let rest = std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)));
+            rest.take_while(|word| *word != 0).map(move |word| first | (word.trailing_zeros() & 63) as u8)
+        })
     }
 }
 

@@ -10,6 +10,7 @@ pub mod body;
 pub mod bytes;
 pub mod captures;
 mod error;
+pub mod filter;
 pub mod load;
 pub mod operator;
 pub mod transform;
