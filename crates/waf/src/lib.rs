@@ -11,6 +11,8 @@ pub mod bytes;
 pub mod captures;
 mod error;
 pub mod filter;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod load;
 pub mod operator;
 pub mod transform;

@@ -256,13 +256,14 @@ impl Operator {
     /// skip values.
     pub fn triggers(&self) -> Option<ByteSet> {
         match self {
+            Self::DetectSqli => Some(detect_sqli::TRIGGERS),
             Self::DetectXss => Some(detect_xss::TRIGGERS),
             Self::NoMatch => Some(ByteSet::EMPTY),
             Self::Pm(phrases) => phrases.triggers(),
             Self::ValidateByteRange(allowed) => Some(allowed.complement()),
             Self::ValidateUrlEncoding => Some(validate_url_encoding::TRIGGERS),
             Self::ValidateUtf8Encoding => Some(validate_utf8_encoding::TRIGGERS),
-            Self::DetectSqli | Self::IpMatch(_) | Self::UnconditionalMatch | Self::Verify(_) => None,
+            Self::IpMatch(_) | Self::UnconditionalMatch | Self::Verify(_) => None,
         }
     }
 }
