@@ -71,14 +71,17 @@ impl Administration for LocalAdministration {
     fn erase(&self, user: LocalUser, subject: &str) -> Result<Erased, AdminProblem> {
         let by = Actor::Local(user);
         let entry = |outcome| self.entry(&by, Kind::UserAction, action::SUBJECT_ERASE, outcome);
-        self.keep(entry(Outcome::Intended))?;
+        let intent = entry(Outcome::Intended);
+        let id = intent.id;
+        self.keep(intent)?;
         let destroyed = self.access.ring.erase_subject(subject);
         let (outcome, said) = match &destroyed {
             Ok(Some(key)) => (Outcome::Success, format!("key {key}")),
             Ok(None) => (Outcome::Failure, "there is no key of this subject".to_owned()),
             Err(_) => (Outcome::Error, "nobody knows whether the key is gone".to_owned()),
         };
-        let kept = self.keep(Entry { details: Some(said.into()), ..entry(outcome) });
+        // The same id: an intent without an outcome is told at the next start as one whose outcome nobody knows.
+        let kept = self.keep(Entry { id, details: Some(said.into()), ..entry(outcome) });
         let key = destroyed.map_err(|why| AdminProblem::of(format!("{why}; do it again")))?;
         kept.map_err(|why| AdminProblem::of(format!("it was done, but that is not recorded: {why}")))?;
         Ok(Erased { key: key.map(|key| key.to_string().into()) })

@@ -179,6 +179,8 @@ async fn a_role_is_made_seen_changed_and_deleted_and_each_change_is_recorded() {
         [
             "role.create - role.permissions: - -> read:tasks",
             "role.change - role.permissions: read:tasks -> admin,write:*",
+            // Tried while somebody had it, and done.
+            "role.delete - role.permissions: admin,write:* -> -",
             "role.delete - role.permissions: admin,write:* -> -",
         ]
     );

@@ -47,7 +47,10 @@ async fn a_kept_role_counts_with_the_next_request_and_within_a_poll_on_another_n
     assert_eq!(gone.map(drop), Err(PeopleProblem::UnknownRole(helper)));
     let said = world.outside.audit.take_said();
     let of_roles: Vec<&String> = said.iter().filter(|said| said.starts_with("role.")).collect();
-    assert_eq!(of_roles, ["role.create Success", "role.change Success", "role.delete Success"]);
+    assert_eq!(
+        of_roles,
+        ["role.create Success", "role.change Success", "role.delete Failure", "role.delete Success"]
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the tests of the service of people stand on: a store in memory, a clock that is set, a ledger that keeps entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -133,7 +133,8 @@ impl Endings for TestEndings {
     }
 
     fn roles_changed(&self, then: &Roles, now: &Roles) {
-        let changed = then.names().chain(now.names()).filter(|name| then.get(name) != now.get(name));
+        let all: BTreeSet<_> = then.names().chain(now.names()).collect();
+        let changed = all.into_iter().filter(|name| then.get(name) != now.get(name));
         self.roles.lock().unwrap().extend(changed.cloned());
     }
 }

@@ -95,8 +95,10 @@ async fn a_user_chooses_a_password_by_the_code_and_is_out_once_the_account_is_cl
     assert!(table.contains(NAME) && !table.contains("ben@example.com"), "{table}");
     desk.world.gate.start_again().await;
     assert_eq!(desk.logs_in("ben@example.com").await.0, PORTAL);
-    let told =
-        desk.types("audit search --action user.change --action user.delete --format json").await.fine();
+    let told = desk
+        .types("audit search --action user.change --action user.delete --outcome success --format json")
+        .await
+        .fine();
     assert_eq!(told.lines().count(), 4, "{told}");
     assert!(told.contains("\"old\":\"user\",\"new\":\"admin,user\""), "{told}");
 }

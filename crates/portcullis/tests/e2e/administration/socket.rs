@@ -41,13 +41,14 @@ async fn a_reload_that_is_asked_for_is_answered_once_it_is_in_force_and_recorded
 #[tokio::test]
 async fn roles_are_shown_by_a_node_and_by_its_files() {
     let mut asked = Asked::start(&format!("{EVERYTHING_PUBLIC}{ROLES}")).await;
-    let table = "NAME    PERMISSIONS\nadmin   admin\nviewer  read:tasks\n";
+    let table = "NAME    ORIGIN         PERMISSIONS\nadmin   configuration  admin\nviewer  configuration  read:tasks\n";
     assert_eq!(asked.types("role list").await.fine(), table);
     assert_eq!(asked.types("role show viewer").await.fine(), "viewer: read:tasks\n");
-    asked.types("role show root").await.fails(1, &["no such role is declared"]);
+    asked.types("role show root").await.fails(1, &["there is no such role"]);
     assert!(asked.gate.stop(DEADLINE).await.success());
     let shown = asked.types("role show viewer --format json").await.json();
-    assert_eq!(shown, json!({ "name": "viewer", "permissions": ["read:tasks"] }));
+    let viewer = json!({ "name": "viewer", "permissions": ["read:tasks"], "origin": "configuration" });
+    assert_eq!(shown, viewer);
     asked.types("ban list").await.fails(1, &["no node runs"]);
     asked.gate.start_again().await;
     assert_eq!(asked.types("audit verify").await.code, 0);

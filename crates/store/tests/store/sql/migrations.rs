@@ -8,7 +8,7 @@ use portcullis_store::sql::Settings;
 use super::world::World;
 
 /// How many migrations there are.
-const MIGRATIONS: i64 = 2;
+const MIGRATIONS: i64 = 3;
 
 #[tokio::test]
 async fn they_run_once() {
