@@ -2,7 +2,7 @@
 //! (`bench/README.md` says what is measured).
 //!
 //! ```text
-//! identity run                 all sizes, each filled and measured by a process of its own; a table
+//! identity run                 all sizes, each filled and measured by processes of their own; a table
 //! identity fill USERS          fills the database that the environment names
 //! identity measure USERS       measures it: a line of JSON for each figure
 //! ```
@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 use crowd::Crowd;
 use steps::{Effort, Steps};
 use store::{Store, VARIABLE};
-use table::{Figure, Sizes};
+use table::Sizes;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -82,8 +82,7 @@ fn run() -> ExitCode {
     let begun = Instant::now();
     let mut steep = Vec::new();
     for database in databases.split_whitespace() {
-        let measured: Sizes = sizes.iter().map(|users| (*users, one(database, *users))).collect();
-        steep.extend(table::print(database, &measured, grows_max));
+        steep.extend(table::print(database, &compared(database, &sizes), grows_max));
     }
     println!("\nall of it took {} s", begun.elapsed().as_secs());
     if steep.is_empty() {
@@ -95,17 +94,24 @@ fn run() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// One size in one database, which is gone afterwards.
-fn one(database: &str, users: u64) -> Vec<Figure> {
+/// All sizes in one database, which is gone afterwards: filled first, so that they are measured close together, while the
+/// machine is in one mood.
+fn compared(database: &str, sizes: &[u64]) -> Sizes {
     let folder = tempfile::tempdir().unwrap();
     let server = (database == "postgres").then(|| Postgres::start("").unwrap());
-    let at = match &server {
+    let place = |users: &u64| match &server {
         Some(server) => Runtime::new().unwrap().block_on(server.database()),
-        None => folder.path().join("portcullis.db").display().to_string(),
+        None => folder.path().join(format!("{users}.db")).display().to_string(),
     };
-    child("fill", users, &at);
-    let said = child("measure", users, &at);
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let places: Vec<(u64, String)> = sizes.iter().map(|users| (*users, place(users))).collect();
+    for (users, place) in &places {
+        child("fill", *users, place);
+    }
+    let measured = places.iter().map(|(users, place)| {
+        let said = child("measure", *users, place);
+        (*users, said.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    });
+    measured.collect()
 }
 
 /// What a process of its own says, whose memory is its own too.
