@@ -33,6 +33,7 @@ impl People {
             let surplus = new.permissions.iter().filter(|one| !held.imply(one)).cloned();
             return Err(PeopleProblem::TooMuch(surplus.collect()));
         }
+        self.check_known(&new.permissions)?;
         let known = &self.rules.load_full().applications;
         if let Some(unknown) = new.applications.iter().find(|name| !known.contains_key(*name)) {
             return Err(PeopleProblem::UnknownApplication(unknown.clone()));

@@ -143,6 +143,11 @@ impl People {
     /// The same, and that there are all of its permissions.
     fn check_role(&self, name: &RoleName, permissions: &Permissions) -> Result<(), PeopleProblem> {
         self.check_own(name)?;
+        self.check_known(permissions)
+    }
+
+    /// That the configuration declares all of these.
+    pub(super) fn check_known(&self, permissions: &Permissions) -> Result<(), PeopleProblem> {
         let rules = self.rules.load();
         match permissions.iter().find(|permission| !rules.vocabulary.has(permission)) {
             Some(unknown) => Err(PeopleProblem::UnknownPermission(unknown.clone())),

@@ -84,7 +84,19 @@ async fn a_key_has_so_many_permissions_and_no_more() {
         world.people.create_api_key(new, &local()).await.map(drop)
     };
     assert_eq!(make(129).await, Err(PeopleProblem::TooMany(128)));
-    assert_eq!(make(128).await, Ok(()));
+    // So many are not too many; there are none of that name.
+    assert!(matches!(make(128).await, Err(PeopleProblem::UnknownPermission(_))));
+}
+
+#[tokio::test]
+async fn a_key_has_no_permission_that_there_is_not() {
+    let world = World::new().await;
+    let slip = NewApiKey { owner: world.user("ann").await.id, ..bens(&world, &["read:taks"]).await };
+    let unknown = permissions(&["read:taks"]).iter().next().unwrap().clone();
+    let made = world.people.create_api_key(slip.clone(), &local()).await.map(drop);
+    assert_eq!(made, Err(PeopleProblem::UnknownPermission(unknown)));
+    let good = NewApiKey { permissions: permissions(&["read:tasks"]), ..slip };
+    world.people.create_api_key(good, &local()).await.unwrap();
 }
 
 #[tokio::test]
