@@ -13,7 +13,6 @@
 )]
 
 mod body;
-mod filter;
 mod operator;
 mod transform;
 
@@ -22,7 +21,6 @@ pub type Target = fn(&[u8]);
 
 /// All targets by their names in `fuzz/`.
 pub const TARGETS: &[(&str, Target)] = &[
-    ("waf_filter", filter::hold),
     ("waf_form", body::form),
     ("waf_json", body::json),
     ("waf_multipart", body::multipart),

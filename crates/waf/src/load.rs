@@ -17,13 +17,13 @@ pub enum LoadError {
 
 /// Gives the contents of files by the names that rules know them by.
 pub trait Loader {
-    /// The names of the files that `pattern` of an `Include` stands for, in the order in which they are to be read.
-    /// A relative pattern is meant from the folder of `from`, the file in which it is written. A pattern without `*`,
-    /// `?` or `[` stands for itself.
+    /// The names of the files that `pattern` stands for, in the order in which they are to be read. A relative pattern is
+    /// meant from the folder of `from`, the file in which it is written (empty at the beginning). One without `*`, `?` and
+    /// `[` stands for itself.
     fn expand(&mut self, pattern: &str, from: &str) -> Result<Vec<String>, LoadError>;
 
-    /// The bytes of file `name`, which is written in the file `from` and, when it is relative, meant from its folder.
-    fn read(&mut self, name: &str, from: &str) -> Result<Vec<u8>, LoadError>;
+    /// The bytes of a file, by a name that [`expand`](Self::expand) gave.
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, LoadError>;
 }
 
 /// What an operator needs to have the file that its argument names.
@@ -37,7 +37,11 @@ pub struct Source<'a> {
 impl Source<'_> {
     /// The bytes of file `name`.
     pub fn read(&mut self, name: &str) -> Result<Vec<u8>, LoadError> {
-        self.loader.read(name, self.from)
+        match self.loader.expand(name, self.from)?.as_slice() {
+            [one] => self.loader.read(one),
+            [] => Err(LoadError::Missing),
+            _ => Err(LoadError::Unreadable("it stands for more than one file".to_owned())),
+        }
     }
 }
 
@@ -56,7 +60,7 @@ impl Loader for Memory {
         Ok(vec![pattern.to_owned()])
     }
 
-    fn read(&mut self, name: &str, _from: &str) -> Result<Vec<u8>, LoadError> {
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, LoadError> {
         self.0.get(name).cloned().ok_or(LoadError::Missing)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A hand-written reader, because of what a parser into values loses: numbers as they are written (`1.50e3`), keys that
 //! come twice, and all that stands before a mistake. Names begin with `json`; each key or place in an array is set apart
-//! by a dot. `null` has an empty value; empty containers give nothing. It keeps its own stack of bounded depth.
+//! by a dot. `null` has an empty value; an array has its length, so that rules see its name also without a place behind it;
+//! empty objects give nothing. It keeps its own stack of bounded depth.
 //!
 //! What only sloppy senders write and sloppy readers understand in one way (a byte order mark, control characters and
 //! bytes that are no UTF-8 in strings) is an error, and is read on; after any other mistake nothing is.
@@ -95,7 +96,7 @@ impl Reader<'_> {
             self.skip_space();
             next = match next {
                 Next::Value => self.value()?,
-                Next::FirstElement if self.peek() == Some(b']') => self.close(),
+                Next::FirstElement if self.peek() == Some(b']') => self.close_array(0)?,
                 Next::FirstElement => {
                     self.enter_element(0);
                     self.value()?
@@ -162,10 +163,18 @@ impl Reader<'_> {
         Next::AfterValue
     }
 
+    /// The path is that of the array.
+    fn close_array(&mut self, length: usize) -> Result<Next, Problem> {
+        let length = length.to_string();
+        self.pairs.push(self.limits, &self.path, length.as_bytes()).map_err(|Full| Problem::Full)?;
+        Ok(self.close())
+    }
+
     fn after_value(&mut self, container: Container) -> Result<Next, Problem> {
         self.path.truncate(container.path_bytes);
         match (self.peek(), container.place) {
-            (Some(b'}'), None) | (Some(b']'), Some(_)) => Ok(self.close()),
+            (Some(b'}'), None) => Ok(self.close()),
+            (Some(b']'), Some(place)) => self.close_array(place + 1),
             (Some(b','), None) => {
                 self.at += 1;
                 Ok(Next::Key)

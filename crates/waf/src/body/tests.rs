@@ -63,25 +63,30 @@ fn json_becomes_names_and_values() {
         (" \n", ""),
         ("5", "json=5"),
         (r#""x""#, "json=x"),
-        ("[1,2]", "json.0=1 & json.1=2"),
+        ("[1,2]", "json.0=1 & json.1=2 & json=2"),
         (
             r#"{"a":{"b":[1,"x",null,true,false,{"c":[]}]},"a":2,"e":{}}"#,
-            "json.a.b.0=1 & json.a.b.1=x & json.a.b.2= & json.a.b.3=true & json.a.b.4=false & json.a=2",
+            "json.a.b.0=1 & json.a.b.1=x & json.a.b.2= & json.a.b.3=true & json.a.b.4=false & json.a.b.5.c=0 & json.a.b=6 \
+             & json.a=2",
         ),
-        ("[[1],[2,[3]],[[],[4]]]", "json.0.0=1 & json.1.0=2 & json.1.1.0=3 & json.2.1.0=4"),
-        (r#"[{"a":1},{"a":2}]"#, "json.0.a=1 & json.1.a=2"),
-        (r#" { "a" : [ 1 , 2 ] , "b" : { } } "#, "json.a.0=1 & json.a.1=2"),
+        (
+            "[[1],[2,[3]],[[],[4]]]",
+            "json.0.0=1 & json.0=1 & json.1.0=2 & json.1.1.0=3 & json.1.1=1 & json.1=2 & json.2.0=0 & json.2.1.0=4 & json.2.1=1 \
+             & json.2=2 & json=3",
+        ),
+        (r#"[{"a":1},{"a":2}]"#, "json.0.a=1 & json.1.a=2 & json=2"),
+        (r#" { "a" : [ 1 , 2 ] , "b" : { } } "#, "json.a.0=1 & json.a.1=2 & json.a=2"),
         (r#"{"":1,"a.b":2}"#, "json.=1 & json.a.b=2"),
         (
             r#"{"a":1.50e3,"b":-0,"c":1E+400,"d":0.5}"#,
             "json.a=1.50e3 & json.b=-0 & json.c=1E+400 & json.d=0.5",
         ),
-        (r#"["\"\\\/\b\f\n\r\t\u0041\u00e9"]"#, "json.0=\\\"\\\\/\\x08\\x0c\\n\\r\\tA\\xc3\\xa9"),
-        (r#"["\ud83d\ude00"]"#, "json.0=\\xf0\\x9f\\x98\\x80"),
+        (r#"["\"\\\/\b\f\n\r\t\u0041\u00e9"]"#, "json.0=\\\"\\\\/\\x08\\x0c\\n\\r\\tA\\xc3\\xa9 & json=1"),
+        (r#"["\ud83d\ude00"]"#, "json.0=\\xf0\\x9f\\x98\\x80 & json=1"),
         // Half a pair of surrogates.
         (
             r#"["\ud83dx","\ude00","\ud83d\u0041"]"#,
-            "json.0=\\xef\\xbf\\xbdx & json.1=\\xef\\xbf\\xbd & json.2=\\xef\\xbf\\xbdA",
+            "json.0=\\xef\\xbf\\xbdx & json.1=\\xef\\xbf\\xbd & json.2=\\xef\\xbf\\xbdA & json=3",
         ),
         (r#"{"\u0061":"b"}"#, "json.a=b"),
     ] {
@@ -116,20 +121,24 @@ fn what_is_before_a_mistake_in_json_is_given() {
 
 #[test]
 fn what_readers_of_json_put_up_with_is_wrong_and_read_on() {
-    document(b"\xef\xbb\xbf[1]", "json.0=1", Some("byte order mark at byte 0"));
+    document(b"\xef\xbb\xbf[1]", "json.0=1 & json=1", Some("byte order mark at byte 0"));
     document(
         b"[\"a\xff\",2]",
-        "json.0=a\\xff & json.1=2",
+        "json.0=a\\xff & json.1=2 & json=2",
         Some("bytes that are no UTF-8 in a string at byte 2"),
     );
-    document(b"[\"a\nb\",2]", "json.0=a\\nb & json.1=2", Some("control character in a string at byte 2"));
+    document(
+        b"[\"a\nb\",2]",
+        "json.0=a\\nb & json.1=2 & json=2",
+        Some("control character in a string at byte 2"),
+    );
 }
 
 #[test]
 fn json_cannot_be_deep_or_make_more_than_is_allowed() {
-    let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
-    document(&nested(20), "", None);
-    document(&nested(21), "", Some("more than 20 containers in one another at byte 20"));
+    let nested = |depth: usize| format!("{}5{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    document(nested(20).as_bytes(), &format!("json{}=5", ".a".repeat(20)), None);
+    document(nested(21).as_bytes(), "", Some("more than 20 containers in one another at byte 100"));
     // Each value would repeat the long name.
     let text = format!(r#"{{"{}":[{}1]}}"#, "k".repeat(10_000), "1,".repeat(900));
     let read = json::read(text.as_bytes(), &LIMITS);
@@ -312,9 +321,12 @@ proptest! {
         prop_assert_eq!(read.error, None);
         let mut expected = Vec::new();
         for (name, values) in &value {
-            expected.push(name.as_bytes());
-            expected.extend(values.iter().map(String::as_bytes));
+            expected.push(name.clone());
+            expected.extend(values.iter().cloned());
+            expected.extend([values.len().to_string(), "2".to_owned()]);
         }
+        expected.push(value.len().to_string());
+        let expected: Vec<&[u8]> = expected.iter().map(String::as_bytes).collect();
         prop_assert_eq!(read.pairs.iter().map(|(_, value)| value).collect::<Vec<_>>(), expected);
     }
 

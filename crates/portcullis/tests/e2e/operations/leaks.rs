@@ -45,7 +45,10 @@ async fn misbehave(stand: &Stand, number: usize) {
             connection.reset();
         }
         5 => {
+            // A reset takes along what the gate has not read yet, so it comes once the request is under way.
+            let asked = stand.upstream.requests_total();
             connection.send(format!("{CHUNKED}5\r\nhal")).await;
+            eventually(DEADLINE, async || stand.upstream.requests_total() > asked).await;
             connection.reset();
         }
         6 => {
